@@ -1,0 +1,99 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// check looks at what the tags cannot say.
+func (l *loader) check() {
+	if _, err := ParseStoreURL(l.cfg.Store.URL); err != nil {
+		l.reportValue("store.url", err)
+	}
+	if _, _, err := ParseListen(l.cfg.Check.Listen); err != nil {
+		l.reportValue("check.listen", err)
+	}
+	if _, _, err := ParseListen(l.cfg.Admin.Listen); err != nil {
+		l.reportValue("admin.listen", err)
+	}
+	if l.cfg.Check.Listen == l.cfg.Admin.Listen && !strings.HasSuffix(l.cfg.Check.Listen, ":0") {
+		l.reportValue("admin.listen", fmt.Errorf("is %q, the same as check.listen; use another port", l.cfg.Admin.Listen))
+	}
+	if l.cfg.Issuer == "" {
+		l.reportValue("issuer", fmt.Errorf("is empty; write the https URL that names this server in its tokens"))
+	}
+	if l.cfg.Cache.NegativeTTL > l.cfg.Cache.TTL {
+		l.reportValue("cache.negative_ttl", fmt.Errorf("is %s, longer than cache.ttl %s; use at most that", l.cfg.Cache.NegativeTTL, l.cfg.Cache.TTL))
+	}
+}
+
+func (l *loader) reportValue(path string, err error) {
+	source := l.origin[path]
+	if source == "" {
+		source = "default"
+	}
+	l.report(path, source, err.Error())
+}
+
+// StoreURL is a store's address in parts.
+type StoreURL struct {
+	Engine string // "sqlite"
+	Path   string // of the database file; relative to the working directory unless it begins with /
+}
+
+// ParseStoreURL reads a store's address: sqlite:///absolute/path, or
+// sqlite:relative/path. The error has no subject: it follows the field's name.
+func ParseStoreURL(text string) (StoreURL, error) {
+	const remedy = "use sqlite:///absolute/path/postern.db or sqlite:relative/postern.db"
+	rest, ok := strings.CutPrefix(text, "sqlite:")
+	if !ok {
+		return StoreURL{}, fmt.Errorf("is %q, which names no engine that this server has; %s", redactURL(text), remedy)
+	}
+	if authority, ok := strings.CutPrefix(rest, "//"); ok {
+		if !strings.HasPrefix(authority, "/") {
+			return StoreURL{}, fmt.Errorf("is %q, which names a host, and sqlite has none; %s", text, remedy)
+		}
+		rest = authority
+	}
+	if strings.ContainsAny(rest, "?#") || strings.HasPrefix(rest, ":") {
+		return StoreURL{}, fmt.Errorf("is %q; options and stores in memory are not supported: %s", text, remedy)
+	}
+	if rest == "" || strings.HasSuffix(rest, "/") {
+		return StoreURL{}, fmt.Errorf("is %q, which names no file; %s", text, remedy)
+	}
+	return StoreURL{Engine: "sqlite", Path: filepath.Clean(rest)}, nil
+}
+
+// redactURL drops what may be a password from an address that is shown.
+func redactURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" {
+		return "[not a URL]"
+	}
+	return u.Redacted()
+}
+
+// ParseListen reads an address to listen on, host:port or unix:///path, into the
+// arguments of net.Listen. The error has no subject: it follows the field's name.
+func ParseListen(text string) (network, address string, err error) {
+	const remedy = "use host:port, such as 127.0.0.1:9001, or unix:///absolute/path"
+	if path, ok := strings.CutPrefix(text, "unix:"); ok {
+		path = strings.TrimPrefix(path, "//")
+		if !filepath.IsAbs(path) {
+			return "", "", fmt.Errorf("is %q, which is no absolute path; %s", text, remedy)
+		}
+		return "unix", path, nil
+	}
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", "", fmt.Errorf("is %q, which is no address; %s", text, remedy)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("is %q, whose port is not a number up to 65535; %s", text, remedy)
+	}
+	return "tcp", text, nil
+}
