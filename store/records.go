@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/authz/identity"
+	"postern/authz/meter"
 )
 
 // Actor names who makes a mutation; the audit event keeps it ("admin_key",
@@ -89,8 +90,9 @@ type LedgerKind string
 
 // The movements of an account.
 const (
-	LedgerTopUp LedgerKind = "top_up"
-	LedgerDebit LedgerKind = "debit"
+	LedgerTopUp   LedgerKind = "top_up"
+	LedgerDebit   LedgerKind = "debit"
+	LedgerRelease LedgerKind = "release" // gives a debit back
 )
 
 // LedgerEntry is one movement of an account. The entries of an account sum to
@@ -108,14 +110,7 @@ type LedgerEntry struct {
 }
 
 // Reservation asks to debit an account for one request.
-type Reservation struct {
-	Org       identity.OrgID
-	Key       identity.KeyID
-	RequestID string // the same id is charged once within an organization
-	Cost      identity.Credits
-	Note      string // the route, for the ledger
-	At        time.Time
-}
+type Reservation = meter.Reservation
 
 // AuditEvent says who changed what; it never holds a secret.
 type AuditEvent struct {
@@ -128,34 +123,8 @@ type AuditEvent struct {
 	Detail   map[string]string
 }
 
-// ChangeKind says which family of records a change touches.
-type ChangeKind string
-
-// The families of records.
-const (
-	ChangeOrganization ChangeKind = "organization"
-	ChangeUser         ChangeKind = "user"
-	ChangeMembership   ChangeKind = "membership"
-	ChangeKey          ChangeKind = "key"
-	ChangeToken        ChangeKind = "token"
-	ChangeResource     ChangeKind = "resource"
-	ChangeSigningKey   ChangeKind = "signing_key"
-	ChangeAccount      ChangeKind = "account"
-)
-
-// Change is one entry of the feed: the record it names may differ from what a
-// reader saw before. It carries what a cache needs to find its entries.
-type Change struct {
-	Revision identity.Revision
-	Kind     ChangeKind
-	Org      identity.OrgID
-	User     identity.UserID
-	Key      identity.KeyID
-	Digest   identity.Digest // of a key that is kept by its SHA-256; else zero
-	Token    identity.TokenRef
-	Resource identity.ResourceID
-	At       time.Time
-}
+// Change is one entry of the feed.
+type Change = identity.Change
 
 // Page asks for a part of a list: up to Limit records (1 to 1000) after the
 // record whose cursor After is; empty starts at the beginning.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/authz/identity"
+	"postern/authz/meter"
 )
 
 // The errors an engine answers with, found with errors.Is. Anything else means
@@ -20,7 +21,7 @@ var (
 	// ErrLimit: the mutation would exceed a given limit.
 	ErrLimit = errors.New("limit reached")
 	// ErrInsufficient: the balance does not cover the cost.
-	ErrInsufficient = errors.New("insufficient credits")
+	ErrInsufficient = meter.ErrInsufficient
 	// ErrInvalid: an argument breaks a rule of this interface, or the record's
 	// state does not allow the mutation (rotating a revoked key).
 	ErrInvalid = errors.New("invalid")
@@ -193,6 +194,10 @@ type Credits interface {
 	// nothing is written). charged is false where the request id was charged
 	// before; the balance is then as it is. ErrNotFound: no such organization.
 	Reserve(ctx context.Context, r Reservation) (balance identity.Credits, charged bool, err error)
+	// Release gives back what Reserve charged under the reservation's request
+	// id, with an entry of its own; the same id is charged again by a later
+	// Reserve. Releasing what is not charged (or was released) does nothing.
+	Release(ctx context.Context, r Reservation) error
 	// TopUp adds a positive amount: ErrNotFound, ErrInvalid.
 	TopUp(ctx context.Context, by Actor, org identity.OrgID, amount identity.Credits, note string, at time.Time) (Account, error)
 	// SetPayAsYouGo allows or forbids a balance below zero: ErrNotFound.

@@ -1,0 +1,161 @@
+package authz
+
+import (
+	"errors"
+	"strings"
+
+	"postern/authz/credential"
+	"postern/authz/profile"
+	"postern/authz/reason"
+)
+
+// allow is the one maker of an allow. Whatever the route, every identity header
+// is set or removed, so that an upstream can trust what it sees.
+func (c *check) allow(r reason.Reason) Verdict {
+	out, p, names := c.out, &c.out.Principal, &c.profile.Upstream
+	c.set(names.OrgID, string(p.Org))
+	c.set(names.OrgSlug, string(p.OrgSlug))
+	c.set(names.UserID, string(p.User))
+	c.set(names.KeyID, string(p.Key))
+	if r == reason.Allowed {
+		c.set(names.Permissions, c.profile.Effective(p.Grants))
+		c.set(names.Method, string(p.Method))
+	}
+	for _, h := range c.injected[:c.nInject] {
+		c.set(h.Name, h.Value)
+	}
+	c.stripCookies()
+	for _, h := range out.Set {
+		if !visible(h.Value) {
+			return c.fail(reason.Internal, errors.New("the value of "+h.Name+" is no header value"))
+		}
+	}
+	c.remove()
+	out.Reason, out.Answer = r, nil
+	return Allow
+}
+
+// deny is the one maker of a denial.
+func (c *check) deny(r reason.Reason) Verdict { return c.fail(r, nil) }
+
+// fail denies and keeps the private cause for the log.
+func (c *check) fail(r reason.Reason, cause error) Verdict {
+	out := c.out
+	out.Set, out.Remove = out.Set[:0], out.Remove[:0]
+	out.Reason, out.Cause, out.Charged = r, cause, 0
+	if c.profile == nil {
+		out.Answer = profile.Closed(r)
+	} else {
+		out.Answer = c.profile.Answer(c.route, r)
+	}
+	return Deny
+}
+
+func (c *check) set(name, value string) {
+	if name != "" && value != "" {
+		c.out.Set = append(c.out.Set, profile.Header{Name: name, Value: value})
+	}
+}
+
+// remove lists every protected name that is not set, and every received name
+// that an upstream may read as a protected one.
+func (c *check) remove() {
+	for _, name := range c.profile.Upstream.Protected {
+		if name != c.keep && !c.isSet(name) {
+			c.out.Remove = append(c.out.Remove, name)
+		}
+	}
+	for i := range c.in.Headers {
+		if name := c.in.Headers[i].Name; c.isAlias(name) {
+			c.out.Remove = append(c.out.Remove, name)
+		}
+	}
+}
+
+func (c *check) isSet(name string) bool {
+	for i := range c.out.Set {
+		if c.out.Set[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// maxAlias bounds a name worth comparing; protected names are far shorter.
+const maxAlias = 128
+
+// isAlias reports a name that some server folds into a protected one: runs of
+// "_", "." and "-" count as one "-", and none at the ends.
+func (c *check) isAlias(name string) bool {
+	var folded [maxAlias]byte
+	n, gap, same := 0, false, true
+	for i := 0; i < len(name); i++ {
+		b := name[i]
+		switch {
+		case b == '_' || b == '.' || b == '-':
+			same = same && b == '-' && !gap && n > 0
+			gap = true
+			continue
+		case 'A' <= b && b <= 'Z':
+			same, b = false, b+'a'-'A'
+		}
+		if gap && n > 0 {
+			folded[n] = '-'
+			n++
+		}
+		if gap = false; n >= maxAlias-1 {
+			return false
+		}
+		folded[n] = b
+		n++
+	}
+	if same && !gap {
+		return false
+	}
+	for _, protected := range c.profile.Upstream.Protected {
+		if string(folded[:n]) == protected {
+			return true
+		}
+	}
+	return false
+}
+
+// stripCookies takes the profile's credential cookies out of the Cookie header
+// and leaves the others.
+func (c *check) stripCookies() {
+	if len(c.profile.Upstream.Cookies) == 0 || c.header("cookie").count == 0 {
+		return
+	}
+	var all strings.Builder
+	for i := range c.in.Headers {
+		if c.in.Headers[i].Name != "cookie" {
+			continue
+		}
+		if all.Len() > 0 {
+			all.WriteString("; ")
+		}
+		all.WriteString(c.in.Headers[i].Value)
+	}
+	before := all.String()
+	rest := before
+	for _, name := range c.profile.Upstream.Cookies {
+		rest = credential.StripCookie(rest, name)
+	}
+	switch {
+	case rest == "":
+		c.out.Remove = append(c.out.Remove, "cookie")
+	case rest != before:
+		c.out.Set = append(c.out.Set, profile.Header{Name: "cookie", Value: rest})
+	}
+}
+
+// visible reports whether a value may stand in a header as it is: visible ASCII,
+// with blanks between, so that it can neither split a response nor be misread.
+func visible(value string) bool {
+	for i := 0; i < len(value); i++ {
+		if value[i] < ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+// Package extauthz serves Envoy's external authorization protocol (ext_authz v3,
+// gRPC): it turns a CheckRequest into the engine's Input and the Decision into a
+// CheckResponse. It knows the protocol and the engine, and decides nothing.
+package extauthz
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"postern/authz"
+	"postern/authz/identity"
+	"postern/authz/reason"
+)
+
+// Engine decides; see authz.Engine.
+type Engine interface {
+	Decide(in *authz.Input, out *authz.Decision) authz.Verdict
+	Resolve(ctx context.Context, own authz.OwnedInput, out *authz.Decision) authz.Verdict
+}
+
+// Recorder counts decisions and their duration.
+type Recorder interface {
+	Observe(profile identity.ProfileName, allowed bool, r reason.Reason, elapsed time.Duration)
+}
+
+// Journal writes the decision log.
+type Journal interface {
+	Write(ctx context.Context, in *authz.Input, out *authz.Decision, elapsed time.Duration)
+}
+
+// Server implements envoy.service.auth.v3.Authorization.
+type Server struct {
+	authv3.UnimplementedAuthorizationServer
+	engine   Engine
+	recorder Recorder
+	journal  Journal
+	clock    func() time.Time
+}
+
+// NewServer makes a server; all arguments are required.
+func NewServer(engine Engine, recorder Recorder, journal Journal, clock func() time.Time) (*Server, error) {
+	if engine == nil || recorder == nil || journal == nil || clock == nil {
+		return nil, errors.New("extauthz: an engine, a recorder, a journal and a clock are required")
+	}
+	return &Server{engine: engine, recorder: recorder, journal: journal, clock: clock}, nil
+}
+
+// Check decides one request. It never returns a gRPC error: Envoy would answer
+// that in its own words, and every denial is in the words of the profile.
+func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	began := s.clock()
+	var decision authz.Decision
+	in := inputOf(request)
+	verdict := s.engine.Decide(&in, &decision)
+	if verdict == authz.NeedIO {
+		verdict = s.engine.Resolve(ctx, in.Own(), &decision)
+	}
+	elapsed := s.clock().Sub(began)
+	name := identity.ProfileName("")
+	if decision.Profile != nil {
+		name = decision.Profile.Name
+	}
+	s.recorder.Observe(name, verdict == authz.Allow, decision.Reason, elapsed)
+	s.journal.Write(ctx, &in, &decision, elapsed)
+	if verdict == authz.Allow {
+		return allowed(&decision), nil
+	}
+	return denied(&decision, speaksGRPC(&in)), nil
+}
