@@ -1,0 +1,9 @@
+package testenv
+
+import "syscall"
+
+// childAttributes lets the kernel end the child when its parent dies, however
+// that happens.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
