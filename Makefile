@@ -1,0 +1,61 @@
+# Postern needs Go and Python to run, and what internal/testenv/install.sh adds to be
+# tested. `make` alone lists the targets.
+
+GO       ?= go
+BUF      := $(GO) tool -modfile=internal/tools/go.mod buf
+LINT     := $(GO) tool -modfile=internal/tools/lint/go.mod golangci-lint
+FUZZTIME ?= 3s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The program replaces the shell, so that a signal to make reaches it itself; under
+# `go run` a SIGTERM would end only its parent.
+.PHONY: run
+run: ## start Envoy, Postern and an example upstream on loopback, seeded (PORT_OFFSET=n shifts the ports)
+	@$(GO) build -o .run/bin/demo ./internal/demo/run && exec .run/bin/demo
+
+.PHONY: test
+test: test-tools test-unit fuzz ## everything that must be green, in under ten minutes
+
+.PHONY: test-tools
+test-tools:
+	@./internal/testenv/install.sh
+
+.PHONY: test-unit
+test-unit: ## unit, conformance, golden and real-Envoy tests
+	$(GO) vet ./...
+	$(GO) test -timeout 8m ./...
+
+.PHONY: race
+race: ## the packages that share memory, under the race detector
+	$(GO) test -race -timeout 15m ./authz/... ./cache/... ./store/... ./admin/... ./envoy/...
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (3s)
+	@./internal/testenv/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: ## the drill: a flood of unknown keys beside a good one, with figures
+	@$(GO) run ./internal/soak
+
+.PHONY: lint
+lint: ## golangci-lint, and buf on the management API
+	$(LINT) run ./...
+	$(BUF) lint
+
+.PHONY: generate
+generate: ## rewrite what is generated: protobuf code, reference pages, golden files
+	$(BUF) generate
+	$(GO) test ./internal/config -run 'TestDocuments' -update
+
+.PHONY: fmt
+fmt: ## format the Go files
+	$(LINT) fmt ./...
+
+.PHONY: clean
+clean: ## remove what was built, installed and seeded here
+	rm -rf .run bin
