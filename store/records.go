@@ -104,7 +104,7 @@ type LedgerEntry struct {
 	Amount       identity.Credits // signed: a debit is negative
 	BalanceAfter identity.Credits
 	Key          identity.KeyID // of a debit; empty for a token or a top-up
-	RequestID    string         // of a debit; unique within its organization
+	RequestID    string         // of a debit and of its release
 	Note         string
 	At           time.Time
 }

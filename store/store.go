@@ -32,12 +32,20 @@ var (
 //   - Identifiers, slugs and names are compared byte for byte; case matters.
 //   - A mutation commits the record, one audit event and one change in a single
 //     transaction, with a Revision larger than every earlier one, and returns the
-//     record with it. Reserve is the exception: its ledger entry is its record.
+//     record with it. Reserve and Release are the exception: their ledger entries
+//     are their records.
+//   - A mutation that fails writes nothing at all.
 //   - What a mutation has returned, every later read sees, after a crash too.
 //   - A mutation that changes nothing (revoking what is revoked) returns the
 //     record as it is and writes no event and no change.
-//   - Times are UTC and keep at least milliseconds.
-//   - Lists are ordered by creation, oldest first, then by id.
+//   - Times are UTC and keep at least milliseconds. Where a mutation or a filter
+//     leaves one out (CreatedAt, at, until, Now), it is the store's own clock's.
+//   - Lists are ordered by creation, oldest first, then by id. A page outside its
+//     limits and a cursor that is not of this list are ErrInvalid.
+//   - A record needs an ID, an organization a Slug, a user of a foreign issuer a
+//     Subject, a token an ExpiresAt, a resource a Kind: else ErrInvalid.
+//   - No error repeats the id of a key or a token: it may be the credential itself,
+//     given by mistake.
 type Store interface {
 	Organizations
 	Users
@@ -114,8 +122,9 @@ type KeyLimit struct {
 // Keys keeps API keys.
 type Keys interface {
 	// CreateKey adds one. ID and a non-zero Digest must be unique: ErrConflict;
-	// the organization must exist: ErrReference; ErrLimit where the profile
-	// already has limit.Max keys that are neither revoked nor expired.
+	// the organization, and the user if one is named, must exist: ErrReference;
+	// ErrLimit where the profile already has limit.Max keys that are neither
+	// revoked nor expired. Only RotateKey sets a Successor: ErrInvalid.
 	CreateKey(ctx context.Context, by Actor, key Key, limit KeyLimit) (Key, error)
 	// Key finds one by id, revoked and expired ones too: ErrNotFound.
 	Key(ctx context.Context, id identity.KeyID) (Key, error)
@@ -161,7 +170,8 @@ type Tokens interface {
 	// RevokeUserTokens withdraws every token of a user, foreign ones too: it
 	// marks the minted ones that are not revoked, and moves the user's
 	// TokensNotBefore to at (never back). ErrNotFound for an unknown user.
-	// It returns the user and how many minted tokens were withdrawn.
+	// It returns the user and how many minted tokens were withdrawn, and writes
+	// one audit event, and a change for the user and for each of those tokens.
 	RevokeUserTokens(ctx context.Context, by Actor, id identity.UserID, at time.Time) (User, int, error)
 }
 
@@ -172,13 +182,14 @@ type ResourceFilter struct {
 }
 
 // Resources keeps who owns what. A slug is unique within (organization, kind),
-// an id within its kind.
+// an id within its kind. An empty slug is none: found by id only.
 type Resources interface {
 	// CreateResource adds one: ErrConflict, ErrReference.
 	CreateResource(ctx context.Context, by Actor, r Resource) (Resource, error)
 	// FindResource finds what a request names: by slug the organization's own
 	// if there is one, else any other organization's (so that the caller can tell
 	// foreign from absent); by id whoever owns it. ErrNotFound: it exists nowhere.
+	// ErrInvalid: not exactly one of slug and id is given.
 	FindResource(ctx context.Context, ref identity.ResourceRef) (identity.Resource, error)
 	// ListResources returns a page.
 	ListResources(ctx context.Context, filter ResourceFilter, page Page) ([]Resource, string, error)
@@ -193,10 +204,12 @@ type Credits interface {
 	// balance never falls below zero without pay-as-you-go (ErrInsufficient, and
 	// nothing is written). charged is false where the request id was charged
 	// before; the balance is then as it is. ErrNotFound: no such organization.
+	// ErrInvalid: the request id is empty, or the cost is not positive.
 	Reserve(ctx context.Context, r Reservation) (balance identity.Credits, charged bool, err error)
 	// Release gives back what Reserve charged under the reservation's request
 	// id, with an entry of its own; the same id is charged again by a later
 	// Reserve. Releasing what is not charged (or was released) does nothing.
+	// ErrInvalid: the request id is empty.
 	Release(ctx context.Context, r Reservation) error
 	// TopUp adds a positive amount: ErrNotFound, ErrInvalid.
 	TopUp(ctx context.Context, by Actor, org identity.OrgID, amount identity.Credits, note string, at time.Time) (Account, error)
@@ -232,12 +245,13 @@ type Audit interface {
 // Changes is the feed that keeps caches honest.
 type Changes interface {
 	// ChangesAfter returns up to limit changes with a larger revision, in order;
-	// none means that the reader has seen all that is committed.
+	// none means that the reader has seen all that is committed: no smaller
+	// revision appears later. ErrInvalid: limit is below 1.
 	ChangesAfter(ctx context.Context, after identity.Revision, limit int) ([]Change, error)
 	// LatestRevision is the largest committed revision, 0 in an empty store.
 	LatestRevision(ctx context.Context) (identity.Revision, error)
 	// Wake returns a channel that receives after commits; several commits may
 	// share one wake-up, and one may be lost: it is a hint, the table is the truth.
-	// cancel ends it.
+	// cancel ends it; the channel is never closed.
 	Wake() (wake <-chan struct{}, cancel func())
 }

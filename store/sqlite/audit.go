@@ -1,0 +1,28 @@
+package sqlite
+
+import (
+	"context"
+
+	"postern/store"
+)
+
+func scanAuditEvent(r row) (store.AuditEvent, error) {
+	var e store.AuditEvent
+	err := r.Scan(&e.Revision, (*instant)(&e.At), &e.Actor, &e.Action, &e.Subject, &e.Org, (*detail)(&e.Detail))
+	return e, err
+}
+
+// ListAudit implements store.Audit.
+func (s *Store) ListAudit(ctx context.Context, filter store.AuditFilter, page store.Page) ([]store.AuditEvent, string, error) {
+	l := listing{
+		columns: `revision, at, actor, action, subject, org_id, detail`,
+		table:   "audit_events", order: []string{"revision"},
+	}
+	l.equal("org_id", string(filter.Org))
+	l.equal("subject", filter.Subject)
+	l.equal("action", filter.Action)
+	events, next, err := readPage(ctx, s.reads, l, page, scanAuditEvent, func(e store.AuditEvent) position {
+		return position{at: int64(e.Revision)}
+	})
+	return events, next, failed(ctx, err, "list audit events")
+}

@@ -1,0 +1,91 @@
+package sqlite
+
+import (
+	"context"
+
+	"postern/authz/identity"
+	"postern/store"
+)
+
+const organizationColumns = `id, slug, name, plan, disabled, created_at, revision`
+
+func scanOrganization(r row) (store.Organization, error) {
+	var o store.Organization
+	err := r.Scan(&o.ID, &o.Slug, &o.Name, &o.Plan, &o.Disabled, (*instant)(&o.CreatedAt), &o.Revision)
+	return o, err
+}
+
+func organizationChange(id identity.OrgID) store.Change {
+	return store.Change{Kind: identity.ChangeOrganization, Org: id}
+}
+
+// CreateOrganization implements store.Organizations; the credit account comes
+// with the organization.
+func (s *Store) CreateOrganization(ctx context.Context, by store.Actor, org store.Organization) (store.Organization, error) {
+	if err := required("id", string(org.ID), "slug", string(org.Slug)); err != nil {
+		return store.Organization{}, failed(ctx, err, "create organization %q", org.ID)
+	}
+	created, err := mutate(ctx, s, by, func(tx *mutation) (store.Organization, error) {
+		revision, err := tx.record(ctx, event{
+			action: store.ActionOrganizationCreate, subject: string(org.ID), org: org.ID,
+			detail: detail{"slug": string(org.Slug)},
+		}, organizationChange(org.ID))
+		if err != nil {
+			return store.Organization{}, err
+		}
+		created, err := scanOrganization(tx.QueryRowContext(ctx, `INSERT INTO organizations (`+organizationColumns+`)
+			VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING `+organizationColumns,
+			org.ID, org.Slug, org.Name, org.Plan, org.Disabled, instant(s.orNow(org.CreatedAt)), revision))
+		if err != nil {
+			return store.Organization{}, err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO credit_accounts (org_id, balance, pay_as_you_go) VALUES (?, 0, FALSE)`, org.ID)
+		return created, err
+	})
+	return created, failed(ctx, err, "create organization %q", org.ID)
+}
+
+// Organization implements store.Organizations.
+func (s *Store) Organization(ctx context.Context, id identity.OrgID) (store.Organization, error) {
+	org, err := scanOrganization(s.reads.QueryRowContext(ctx,
+		`SELECT `+organizationColumns+` FROM organizations WHERE id = ?`, id))
+	return org, failed(ctx, err, "find organization %q", id)
+}
+
+// OrganizationBySlug implements store.Organizations.
+func (s *Store) OrganizationBySlug(ctx context.Context, slug identity.OrgSlug) (store.Organization, error) {
+	org, err := scanOrganization(s.reads.QueryRowContext(ctx,
+		`SELECT `+organizationColumns+` FROM organizations WHERE slug = ?`, slug))
+	return org, failed(ctx, err, "find organization by slug %q", slug)
+}
+
+// ListOrganizations implements store.Organizations.
+func (s *Store) ListOrganizations(ctx context.Context, page store.Page) ([]store.Organization, string, error) {
+	l := listing{columns: organizationColumns, table: "organizations", order: []string{"created_at", "id"}}
+	orgs, next, err := readPage(ctx, s.reads, l, page, scanOrganization, func(o store.Organization) position {
+		return position{at: o.CreatedAt.UnixMicro(), id: string(o.ID)}
+	})
+	return orgs, next, failed(ctx, err, "list organizations")
+}
+
+// SetOrganizationDisabled implements store.Organizations.
+func (s *Store) SetOrganizationDisabled(ctx context.Context, by store.Actor, id identity.OrgID, disabled bool) (store.Organization, error) {
+	org, err := mutate(ctx, s, by, func(tx *mutation) (store.Organization, error) {
+		org, err := scanOrganization(tx.QueryRowContext(ctx,
+			`SELECT `+organizationColumns+` FROM organizations WHERE id = ?`, id))
+		if err != nil || org.Disabled == disabled {
+			return org, err
+		}
+		action := store.ActionOrganizationEnable
+		if disabled {
+			action = store.ActionOrganizationDisable
+		}
+		revision, err := tx.record(ctx, event{action: action, subject: string(id), org: id}, organizationChange(id))
+		if err != nil {
+			return store.Organization{}, err
+		}
+		return scanOrganization(tx.QueryRowContext(ctx, `UPDATE organizations SET disabled = ?, revision = ?
+			WHERE id = ? RETURNING `+organizationColumns, disabled, revision, id))
+	})
+	return org, failed(ctx, err, "switch organization %q", id)
+}

@@ -1,0 +1,94 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"postern/authz/identity"
+	"postern/store"
+)
+
+const (
+	resourceColumns    = `kind, id, slug, org_id, created_at, revision`
+	selectResourceByID = `SELECT ` + resourceColumns + ` FROM resources WHERE kind = ?1 AND id = ?2`
+	// Its own first; of another organization's the oldest, so that the answer
+	// does not depend on chance.
+	selectResourceBySlug = `SELECT ` + resourceColumns + ` FROM (
+			SELECT 0 AS rank, * FROM (SELECT * FROM resources
+				WHERE org_id = ?3 AND kind = ?1 AND slug = ?2 AND slug <> '')
+			UNION ALL
+			SELECT 1 AS rank, * FROM (SELECT * FROM resources
+				WHERE kind = ?1 AND slug = ?2 ORDER BY created_at, id LIMIT 1)
+		) ORDER BY rank LIMIT 1`
+)
+
+func scanResource(r row) (store.Resource, error) {
+	var v store.Resource
+	err := r.Scan(&v.Kind, &v.ID, &v.Slug, &v.Org, (*instant)(&v.CreatedAt), &v.Revision)
+	return v, err
+}
+
+func resourceChange(r store.Resource) store.Change {
+	return store.Change{Kind: identity.ChangeResource, Org: r.Org, Resource: r.ID}
+}
+
+// CreateResource implements store.Resources.
+func (s *Store) CreateResource(ctx context.Context, by store.Actor, r store.Resource) (store.Resource, error) {
+	if err := required("id", string(r.ID), "kind", string(r.Kind)); err != nil {
+		return store.Resource{}, failed(ctx, err, "create %s %q", r.Kind, r.ID)
+	}
+	created, err := mutate(ctx, s, by, func(tx *mutation) (store.Resource, error) {
+		revision, err := tx.record(ctx, event{
+			action: store.ActionResourceCreate, subject: string(r.ID), org: r.Org,
+			detail: detail{"kind": string(r.Kind), "slug": r.Slug},
+		}, resourceChange(r))
+		if err != nil {
+			return store.Resource{}, err
+		}
+		return scanResource(tx.QueryRowContext(ctx, `INSERT INTO resources (`+resourceColumns+`)
+			VALUES (?, ?, ?, ?, ?, ?) RETURNING `+resourceColumns,
+			r.Kind, r.ID, r.Slug, r.Org, instant(s.orNow(r.CreatedAt)), revision))
+	})
+	return created, failed(ctx, err, "create %s %q", r.Kind, r.ID)
+}
+
+// FindResource implements store.Resources.
+func (s *Store) FindResource(ctx context.Context, ref identity.ResourceRef) (identity.Resource, error) {
+	if (ref.Slug == "") == (ref.ID == "") {
+		err := fmt.Errorf("%w: slug and id: give exactly one", store.ErrInvalid)
+		return identity.Resource{}, failed(ctx, err, "find %s", ref.Kind)
+	}
+	query, args := selectResourceByID, []any{ref.Kind, ref.ID}
+	if ref.Slug != "" {
+		query, args = selectResourceBySlug, []any{ref.Kind, ref.Slug, ref.Org}
+	}
+	found, err := scanResource(s.reads.QueryRowContext(ctx, query, args...))
+	return found.Resource, failed(ctx, err, "find %s", ref.Kind)
+}
+
+// ListResources implements store.Resources.
+func (s *Store) ListResources(ctx context.Context, filter store.ResourceFilter, page store.Page) ([]store.Resource, string, error) {
+	l := listing{columns: resourceColumns, table: "resources", order: []string{"created_at", "id", "kind"}}
+	l.equal("org_id", string(filter.Org))
+	l.equal("kind", string(filter.Kind))
+	resources, next, err := readPage(ctx, s.reads, l, page, scanResource, func(r store.Resource) position {
+		return position{at: r.CreatedAt.UnixMicro(), id: string(r.ID), kind: string(r.Kind)}
+	})
+	return resources, next, failed(ctx, err, "list resources")
+}
+
+// DeleteResource implements store.Resources.
+func (s *Store) DeleteResource(ctx context.Context, by store.Actor, kind identity.ResourceKind, id identity.ResourceID) error {
+	_, err := mutate(ctx, s, by, func(tx *mutation) (store.Resource, error) {
+		r, err := scanResource(tx.QueryRowContext(ctx, `DELETE FROM resources
+			WHERE kind = ? AND id = ? RETURNING `+resourceColumns, kind, id))
+		if err != nil {
+			return r, err
+		}
+		_, err = tx.record(ctx, event{
+			action: store.ActionResourceDelete, subject: string(id), org: r.Org, detail: detail{"kind": string(kind)},
+		}, resourceChange(r))
+		return r, err
+	})
+	return failed(ctx, err, "delete %s %q", kind, id)
+}

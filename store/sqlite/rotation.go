@@ -1,0 +1,65 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"postern/authz/identity"
+	"postern/store"
+)
+
+// rotated is what a rotation leaves behind.
+type rotated struct{ original, successor store.Key }
+
+// RotateKey implements store.Keys.
+func (s *Store) RotateKey(ctx context.Context, by store.Actor, id identity.KeyID, successor store.Key, until time.Time) (store.Key, store.Key, error) {
+	if err := validKey(successor); err != nil {
+		return store.Key{}, store.Key{}, failed(ctx, err, "rotate key")
+	}
+	successor.CreatedAt = s.orNow(successor.CreatedAt)
+	until = s.orNow(until)
+	done, err := mutate(ctx, s, by, func(tx *mutation) (rotated, error) {
+		original, err := scanKey(tx.QueryRowContext(ctx, selectKey, id))
+		if err != nil {
+			return rotated{}, err
+		}
+		if err := rotatable(original); err != nil {
+			return rotated{}, err
+		}
+		revision, err := tx.record(ctx, event{
+			action: store.ActionKeyRotate, subject: string(id), org: original.Org,
+			detail: detail{"successor": string(successor.ID)},
+		}, keyChange(original))
+		if err != nil {
+			return rotated{}, err
+		}
+		successorRevision, err := tx.change(ctx, keyChange(successor))
+		if err != nil {
+			return rotated{}, err
+		}
+		// The successor comes first: the original refers to it.
+		added, err := tx.insertKey(ctx, successor, successorRevision)
+		if err != nil {
+			return rotated{}, err
+		}
+		if !original.ExpiresAt.IsZero() && original.ExpiresAt.Before(until) {
+			until = original.ExpiresAt
+		}
+		original, err = scanKey(tx.QueryRowContext(ctx, `UPDATE api_keys SET expires_at = ?, successor_id = ?, revision = ?
+			WHERE id = ? RETURNING `+keyColumns, instant(until), successor.ID, revision, id))
+		return rotated{original: original, successor: added}, err
+	})
+	return done.original, done.successor, failed(ctx, err, "rotate key")
+}
+
+// rotatable refuses a key whose state does not allow a successor.
+func rotatable(key store.Key) error {
+	if !key.RevokedAt.IsZero() {
+		return fmt.Errorf("%w: the key is revoked: create a new one", store.ErrInvalid)
+	}
+	if key.Successor != "" {
+		return fmt.Errorf("%w: the key already has a successor: rotate that one", store.ErrInvalid)
+	}
+	return nil
+}
