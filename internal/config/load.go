@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-
-	"postern/authz/identity"
 )
 
 // fileFlag and fileEnv name the configuration file.
@@ -144,7 +142,7 @@ func (l *loader) report(path, source, text string) {
 // RequireAdminKey is what serving asks beyond Load: without a key nobody could
 // manage the server, and an open management API is never offered.
 func (c Config) RequireAdminKey() error {
-	if c.Admin.Key != (identity.Secret{}) {
+	if !c.Admin.Key.IsZero() {
 		return nil
 	}
 	return Problems{{Field: "admin.key", Text: "is not set; set POSTERN_ADMIN_KEY, or POSTERN_ADMIN_KEY_FILE to a file with it, to 16 or more characters, such as the output of: openssl rand -hex 32"}}
