@@ -45,11 +45,12 @@ type Profile struct {
 	// Declared are the header names a decision reads, lower case, sorted.
 	Declared []string
 
-	methods  map[string]string   // method → permission
-	roles    map[string][]string // role → permissions
-	router   *router
-	fallback *Route
-	answers  *answers
+	methods   [methodCount]string // permissions by method
+	roles     map[string][]string // role → permissions; nil: there are none
+	effective *expansion          // of grants by roles
+	router    *router
+	fallback  *Route
+	answers   *answers
 }
 
 // KeyRules are the rules for a profile's API keys.
@@ -156,8 +157,8 @@ type Route struct {
 	// Method is the pattern's, empty for all.
 	Method string
 
-	answers *answers
-	vars    []string
+	pattern pattern
+	answers *answers // nil: the profile's
 }
 
 // KeyManagement is the client-facing key API of a profile (arthur-engine's /auth/api_keys).
@@ -174,6 +175,9 @@ type Upstream struct {
 	// Protected are all names a client must not set: the ones above, every
 	// Inject, the credentials of every source, and the fixed list. Lower case.
 	Protected []string
+	// Cookies are the names of the credential cookies of every source that does
+	// not keep its credential: they are taken out of the Cookie header.
+	Cookies []string
 }
 
 // Header is a name in lower case and a validated value.
@@ -190,9 +194,3 @@ type Answer struct {
 	GRPCHeaders []Header
 	GRPCMessage string
 }
-
-// router, answers: see match.go and answers.go.
-type (
-	router  struct{}
-	answers struct{}
-)

@@ -1,0 +1,195 @@
+package profile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxDepth bounds the nesting of a document, which a YAML alias could make endless.
+const maxDepth = 64
+
+// place is where something was written.
+type place struct {
+	file string
+	line int
+}
+
+type treeKind uint8
+
+const (
+	scalarTree treeKind = iota
+	listTree
+	mapTree
+)
+
+// tree is a YAML value that knows where it was written, so that a value that
+// came from another file by "extends" is still reported where it stands.
+type tree struct {
+	at    place
+	kind  treeKind
+	tag   string // of a scalar: !!str, !!int, …
+	value string // of a scalar
+	keys  []treeKey
+	items []*tree // of a list, or of a map in the order of keys
+}
+
+type treeKey struct {
+	name string
+	at   place
+}
+
+func (t *tree) isNull() bool { return t.kind == scalarTree && t.tag == "!!null" }
+
+// get returns the value of a map's key, or nil.
+func (t *tree) get(name string) *tree {
+	if t == nil || t.kind != mapTree {
+		return nil
+	}
+	for i := range t.keys {
+		if t.keys[i].name == name {
+			return t.items[i]
+		}
+	}
+	return nil
+}
+
+// text returns the value of a map's key that is a string, or "".
+func (t *tree) text(name string) string {
+	if value := t.get(name); value != nil && value.kind == scalarTree && value.tag == "!!str" {
+		return value.value
+	}
+	return ""
+}
+
+// parseTrees reads the YAML documents of a file; empty ones are left out.
+func parseTrees(file string, data []byte, problems *Problems) []*tree {
+	var trees []*tree
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return trees
+		}
+		if err != nil {
+			problems.add(place{file: file}, "", "%v", err)
+			return trees
+		}
+		t := convert(file, &node, 0, problems)
+		if t == nil || t.isNull() {
+			continue
+		}
+		trees = append(trees, t)
+	}
+}
+
+// convert makes a tree of a node, or nil after reporting why it cannot.
+func convert(file string, node *yaml.Node, depth int, problems *Problems) *tree {
+	at := place{file, node.Line}
+	if depth > maxDepth {
+		problems.add(at, "", "is nested more than %d deep; write it flatter", maxDepth)
+		return nil
+	}
+	switch node.Kind {
+	case yaml.DocumentNode:
+		return convert(file, node.Content[0], depth+1, problems)
+	case yaml.AliasNode:
+		return convert(file, node.Alias, depth+1, problems)
+	case yaml.ScalarNode:
+		return &tree{at: at, tag: node.ShortTag(), value: node.Value}
+	case yaml.SequenceNode:
+		t := &tree{at: at, kind: listTree}
+		for _, item := range node.Content {
+			if child := convert(file, item, depth+1, problems); child != nil {
+				t.items = append(t.items, child)
+			}
+		}
+		return t
+	case yaml.MappingNode:
+		return convertMap(file, node, depth, problems)
+	}
+	problems.add(at, "", "is not YAML that a profile can use")
+	return nil
+}
+
+func convertMap(file string, node *yaml.Node, depth int, problems *Problems) *tree {
+	t := &tree{at: place{file, node.Line}, kind: mapTree}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		at := place{file, key.Line}
+		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
+			problems.add(at, "", "a key must be plain text; instead of << use extends, or an alias for the whole value")
+			continue
+		}
+		if t.get(key.Value) != nil {
+			problems.add(at, key.Value, "is given twice; remove one")
+			continue
+		}
+		if child := convert(file, node.Content[i+1], depth+1, problems); child != nil {
+			t.keys = append(t.keys, treeKey{key.Value, at})
+			t.items = append(t.items, child)
+		}
+	}
+	return t
+}
+
+// merge lays a tree over its base: maps merge deeply, everything else replaces.
+// A "json" body counts as one value, for a body is told as it is written.
+func merge(base, over *tree) *tree {
+	if base == nil || base.kind != mapTree || over.kind != mapTree {
+		return over
+	}
+	merged := &tree{at: over.at, kind: mapTree}
+	for i, key := range base.keys {
+		value := base.items[i]
+		if above := over.get(key.name); above != nil {
+			if key.name == "json" {
+				value = above
+			} else {
+				value = merge(value, above)
+			}
+		}
+		merged.keys = append(merged.keys, key)
+		merged.items = append(merged.items, value)
+	}
+	for i, key := range over.keys {
+		if base.get(key.name) == nil {
+			merged.keys = append(merged.keys, key)
+			merged.items = append(merged.items, over.items[i])
+		}
+	}
+	return merged
+}
+
+// without returns a map without some of its keys.
+func (t *tree) without(names ...string) *tree {
+	rest := &tree{at: t.at, kind: t.kind}
+next:
+	for i, key := range t.keys {
+		for _, name := range names {
+			if key.name == name {
+				continue next
+			}
+		}
+		rest.keys = append(rest.keys, key)
+		rest.items = append(rest.items, t.items[i])
+	}
+	return rest
+}
+
+// describe says what a tree is, for an error.
+func (t *tree) describe() string {
+	switch {
+	case t.kind == mapTree:
+		return "a map"
+	case t.kind == listTree:
+		return "a list"
+	case t.isNull():
+		return "empty"
+	}
+	return fmt.Sprintf("%q", t.value)
+}
