@@ -63,17 +63,32 @@ func (c *check) run() Verdict {
 	if c.found.Source.Keep && c.found.Source.Place != credential.InCookie {
 		c.keep = c.found.Source.Name
 	}
-	for _, step := range [...]func(*check) outcome{
-		(*check).authenticate, (*check).organization, (*check).resources, (*check).permission, (*check).reserve,
-	} {
-		switch o := step(c); {
-		case o.needIO:
-			return NeedIO
-		case o.reason != reason.Unset:
-			return c.fail(o.reason, o.cause)
-		}
+	o := c.judge()
+	switch {
+	case o.needIO:
+		return NeedIO
+	case o.reason != reason.Unset:
+		return c.fail(o.reason, o.cause)
 	}
 	return c.allow(reason.Allowed)
+}
+
+// judge runs the checks that follow the credential's extraction. Calls by name
+// keep the check on the stack.
+func (c *check) judge() outcome {
+	if o := c.authenticate(); !o.passed() {
+		return o
+	}
+	if o := c.organization(); !o.passed() {
+		return o
+	}
+	if o := c.resources(); !o.passed() {
+		return o
+	}
+	if o := c.permission(); !o.passed() {
+		return o
+	}
+	return c.reserve()
 }
 
 // gate refuses what is not a request this profile can judge, and finds its route.
@@ -139,6 +154,8 @@ type outcome struct {
 }
 
 var pass = outcome{}
+
+func (o outcome) passed() bool { return o.reason == reason.Unset && !o.needIO }
 
 func denied(r reason.Reason) outcome { return outcome{reason: r} }
 

@@ -62,7 +62,7 @@ func (c *check) organizationBySlug(header string) outcome {
 	case principal.Org != "" || c.user == nil:
 		return denied(reason.WrongOrganization)
 	default: // a session: membership decides
-		if o := c.member(org.ID, c.user.ID); o != pass {
+		if o := c.member(org.ID, c.user.ID); !o.passed() {
 			return o
 		}
 	}
@@ -114,7 +114,7 @@ func (c *check) resources() outcome {
 			id, _ := c.vars.Get(rule.Path)
 			ref.ID = identity.ResourceID(id)
 		}
-		if o := c.resource(rule, ref); o != pass {
+		if o := c.resource(rule, ref); !o.passed() {
 			return o
 		}
 	}

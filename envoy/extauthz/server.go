@@ -23,7 +23,7 @@ type Engine interface {
 
 // Recorder counts decisions and their duration.
 type Recorder interface {
-	Observe(profile identity.ProfileName, allowed bool, r reason.Reason, elapsed time.Duration)
+	Observe(profile identity.ProfileName, r reason.Reason, elapsed time.Duration)
 }
 
 // Journal writes the decision log.
@@ -63,7 +63,7 @@ func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*auth
 	if decision.Profile != nil {
 		name = decision.Profile.Name
 	}
-	s.recorder.Observe(name, verdict == authz.Allow, decision.Reason, elapsed)
+	s.recorder.Observe(name, decision.Reason, elapsed)
 	s.journal.Write(ctx, &in, &decision, elapsed)
 	if verdict == authz.Allow {
 		return allowed(&decision), nil

@@ -1,0 +1,192 @@
+// Package wire is the composition root: it makes the server out of its parts and
+// is the only place that knows them all. It decides nothing itself.
+package wire
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"postern/authz"
+	"postern/authz/credential"
+	"postern/authz/identity"
+	"postern/authz/meter"
+	"postern/cache"
+	"postern/store"
+)
+
+// caches are the tiers of one replica, behind one fence.
+type caches struct {
+	fence       *cache.Fence
+	keys        *cache.Tier[identity.Digest, *identity.Key]
+	orgs        *cache.Tier[identity.OrgID, *identity.Organization]
+	slugs       *cache.Tier[identity.OrgSlug, *identity.Organization]
+	users       *cache.Tier[identity.UserID, *identity.User]
+	subjects    *cache.Tier[identity.SubjectRef, *identity.User]
+	memberships *cache.Tier[identity.MembershipRef, *identity.Membership]
+	tokens      *cache.Tier[identity.TokenRef, *identity.Token]
+	resources   *cache.Tier[identity.ResourceRef, *identity.Resource]
+}
+
+// The loads that may be under way at once. A wrong key of a slow format waits for
+// its refusal within its load, so keys need many places.
+const (
+	keyLoads    = 2048
+	recordLoads = 64
+)
+
+func newCaches(ttl, negativeTTL time.Duration, size int, clock func() time.Time) (*caches, error) {
+	c := &caches{fence: &cache.Fence{}}
+	options := cache.Options{
+		TTL: ttl, NegativeTTL: negativeTTL, Size: size, NegativeSize: max(1000, size/10),
+		Loads: recordLoads, Clock: clock,
+	}
+	keyOptions := options
+	keyOptions.Loads = keyLoads
+	return c, errors.Join(
+		make1(&c.keys, c.fence, keyOptions),
+		make1(&c.orgs, c.fence, options),
+		make1(&c.slugs, c.fence, options),
+		make1(&c.users, c.fence, options),
+		make1(&c.subjects, c.fence, options),
+		make1(&c.memberships, c.fence, options),
+		make1(&c.tokens, c.fence, options),
+		make1(&c.resources, c.fence, options),
+	)
+}
+
+func make1[K comparable, V any](tier **cache.Tier[K, V], fence *cache.Fence, options cache.Options) (err error) {
+	*tier, err = cache.NewTier[K, V](fence, options)
+	return err
+}
+
+// apply forgets what a change may have made untrue.
+func (c *caches) apply(change identity.Change) {
+	switch change.Kind {
+	case identity.ChangeKey:
+		if change.Digest != (identity.Digest{}) {
+			c.keys.Forget(change.Digest)
+			return
+		}
+		// The digest of a presented key is not known where only a slow hash is kept.
+		c.keys.ForgetWhere(func(_ identity.Digest, key *identity.Key) bool { return key.ID == change.Key })
+		c.keys.ForgetAbsent()
+	case identity.ChangeOrganization:
+		c.orgs.Forget(change.Org)
+		c.slugs.ForgetWhere(func(_ identity.OrgSlug, org *identity.Organization) bool { return org.ID == change.Org })
+		c.slugs.ForgetAbsent()
+	case identity.ChangeUser:
+		c.users.Forget(change.User)
+		c.subjects.ForgetWhere(func(_ identity.SubjectRef, user *identity.User) bool { return user.ID == change.User })
+		c.subjects.ForgetAbsent()
+		c.tokens.ForgetAll() // all tokens of a user may have been withdrawn with it
+	case identity.ChangeMembership:
+		c.memberships.Forget(identity.MembershipRef{Org: change.Org, User: change.User})
+	case identity.ChangeToken:
+		c.tokens.Forget(change.Token)
+	case identity.ChangeResource:
+		c.resources.ForgetWhere(func(_ identity.ResourceRef, r *identity.Resource) bool { return r.ID == change.Resource })
+		c.resources.ForgetAbsent()
+	}
+}
+
+// ports are the engine's ports over the caches and the store behind them.
+func (c *caches) ports(s store.Store, authenticator *credential.Authenticator) authz.Ports {
+	return authz.Ports{
+		Keys: keys{c.keys, authenticator},
+		Organizations: behind(c.orgs, func(ctx context.Context, id identity.OrgID) (*identity.Organization, error) {
+			org, err := s.Organization(ctx, id)
+			return &org.Organization, err
+		}),
+		Slugs: behind(c.slugs, func(ctx context.Context, slug identity.OrgSlug) (*identity.Organization, error) {
+			org, err := s.OrganizationBySlug(ctx, slug)
+			return &org.Organization, err
+		}),
+		Users: behind(c.users, func(ctx context.Context, id identity.UserID) (*identity.User, error) {
+			user, err := s.User(ctx, id)
+			return &user.User, err
+		}),
+		Subjects: behind(c.subjects, func(ctx context.Context, ref identity.SubjectRef) (*identity.User, error) {
+			user, err := s.UserBySubject(ctx, ref)
+			return &user.User, err
+		}),
+		Memberships: behind(c.memberships, func(ctx context.Context, ref identity.MembershipRef) (*identity.Membership, error) {
+			m, err := s.Membership(ctx, ref)
+			return &m.Membership, err
+		}),
+		TokenStates: behind(c.tokens, func(ctx context.Context, ref identity.TokenRef) (*identity.Token, error) {
+			token, err := s.TokenState(ctx, ref)
+			return &token, err
+		}),
+		Resources: behind(c.resources, func(ctx context.Context, ref identity.ResourceRef) (*identity.Resource, error) {
+			r, err := s.FindResource(ctx, ref)
+			return &r, err
+		}),
+		Ledger: ledger{s},
+	}
+}
+
+// behind puts a store's read behind a tier.
+func behind[K comparable, V any](tier *cache.Tier[K, *V], read func(context.Context, K) (*V, error)) cache.Lookup[K, *V] {
+	return cache.Lookup[K, *V]{Tier: tier, Behind: func(ctx context.Context, key K) (*V, authz.Presence, error) {
+		value, err := read(ctx, key)
+		switch {
+		case err == nil:
+			return value, authz.Found, nil
+		case errors.Is(err, store.ErrNotFound):
+			return nil, authz.Absent, nil
+		}
+		return nil, authz.Unavailable, err
+	}}
+}
+
+// keys is the engine's Keys: the tier, and behind it the authenticator.
+type keys struct {
+	*cache.Tier[identity.Digest, *identity.Key]
+	authenticator *credential.Authenticator
+}
+
+// Load authenticates a raw key that is not cached.
+func (k keys) Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (*identity.Key, authz.Presence, error) {
+	return k.Tier.Load(ctx, digest, func(ctx context.Context) (*identity.Key, authz.Presence, error) {
+		key, err := k.authenticator.Authenticate(ctx, format, raw)
+		switch {
+		case err == nil:
+			return key, authz.Found, nil
+		case errors.Is(err, credential.ErrNoKey):
+			return nil, authz.Absent, nil
+		case errors.Is(err, credential.ErrOverloaded):
+			return nil, authz.Busy, err
+		}
+		return nil, authz.Unavailable, err
+	})
+}
+
+// records are the key records the authenticator verifies against.
+type records struct{ keys store.Keys }
+
+func (r records) KeyByDigest(ctx context.Context, digest identity.Digest) (credential.Record, error) {
+	return record(r.keys.KeyByDigest(ctx, digest))
+}
+
+func (r records) KeyByID(ctx context.Context, id identity.KeyID) (credential.Record, error) {
+	return record(r.keys.Key(ctx, id))
+}
+
+func record(key store.Key, err error) (credential.Record, error) {
+	if errors.Is(err, store.ErrNotFound) {
+		return credential.Record{}, credential.ErrNoRecord
+	}
+	return credential.Record{Key: key.Key, Hash: key.Hash}, err
+}
+
+// ledger is the engine's Ledger over the store's accounts.
+type ledger struct{ store.Credits }
+
+// Affords reports whether the account covers the cost now.
+func (l ledger) Affords(ctx context.Context, org identity.OrgID, cost identity.Credits) (bool, error) {
+	account, err := l.Account(ctx, org)
+	return err == nil && (account.PayAsYouGo || account.Balance >= cost), err
+}
+
+var _ meter.Ledger = ledger{}

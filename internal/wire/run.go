@@ -1,0 +1,94 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// CheckAddress and AdminAddress are where the server listens.
+func (s *Server) CheckAddress() string { return s.checkListener.Addr().String() }
+
+// AdminAddress is where the management API listens.
+func (s *Server) AdminAddress() string { return s.adminListener.Addr().String() }
+
+// Run serves until the context ends, then stops gracefully: health says
+// NOT_SERVING first, requests under way are finished within the configured bound,
+// and only then is everything closed. It returns the first failure.
+func (s *Server) Run(ctx context.Context) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	work.Go(func() { s.follower.Run(background) })
+	failed := make(chan error, 2)
+	work.Go(func() {
+		if err := s.check.Serve(s.checkListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			failed <- fmt.Errorf("serving checks: %w", err)
+		}
+	})
+	work.Go(func() {
+		if err := s.management.Serve(s.adminListener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serving the management API: %w", err)
+		}
+	})
+	s.log.Info("serving", "check", s.CheckAddress(), "admin", s.AdminAddress(), "profiles", s.engine.Snapshot().Profiles.Names())
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping", "timeout", s.config.Shutdown.Timeout)
+	case err = <-failed:
+	}
+	s.drain()
+	stop()
+	work.Wait()
+	return errors.Join(err, s.close())
+}
+
+// drain lets the requests under way finish, within the bound.
+func (s *Server) drain() {
+	s.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
+	s.health.Shutdown()
+	bound, cancel := context.WithTimeout(context.Background(), s.config.Shutdown.Timeout)
+	defer cancel()
+	var servers sync.WaitGroup
+	servers.Go(func() {
+		drained := make(chan struct{})
+		go func() { defer close(drained); s.check.GracefulStop() }()
+		select {
+		case <-drained:
+		case <-bound.Done():
+			s.log.Warn("some checks were cut off: they took longer than the shutdown timeout")
+			s.check.Stop()
+			<-drained
+		}
+	})
+	servers.Go(func() {
+		if err := s.management.Shutdown(bound); err != nil {
+			s.log.Warn("some management requests were cut off", "error", err)
+			_ = s.management.Close()
+		}
+	})
+	servers.Wait()
+}
+
+// close releases what New opened, as far as it came.
+func (s *Server) close() error {
+	var err error
+	if s.checkListener != nil {
+		_ = s.checkListener.Close() // closed by the server where it served
+	}
+	if s.adminListener != nil {
+		_ = s.adminListener.Close()
+	}
+	if s.snapshots != nil {
+		err = errors.Join(err, s.snapshots.close())
+	}
+	if s.store != nil {
+		err = errors.Join(err, s.store.Close())
+	}
+	return err
+}

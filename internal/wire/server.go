@@ -1,0 +1,240 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"postern/admin"
+	"postern/admin/keyapi"
+	"postern/admin/server"
+	"postern/authz"
+	"postern/authz/credential"
+	"postern/authz/profile"
+	"postern/authz/token"
+	"postern/cache"
+	"postern/envoy/extauthz"
+	"postern/internal/config"
+	"postern/internal/observe"
+	"postern/store"
+	"postern/store/sqlite"
+)
+
+// The feed is read at every commit and, should a hint be lost, every poll; caches
+// are trusted for the lease after a read.
+const (
+	feedPoll  = time.Second
+	feedLease = 5 * time.Second
+)
+
+// Server is a whole Postern: the Check service, the management API and what they
+// stand on. Make one with New, run it once with Run.
+type Server struct {
+	config    config.Config
+	env       func(string) (string, bool)
+	log       *slog.Logger
+	store     store.Store
+	caches    *caches
+	follower  *cache.Follower
+	engine    *authz.Engine
+	snapshots *snapshots
+
+	checkListener, adminListener net.Listener
+	check                        *grpc.Server
+	health                       *health.Server
+	management                   *http.Server
+}
+
+// New makes a server and opens its listeners, so that whoever starts it knows at
+// once whether it can run. env looks up environment variables that profiles name.
+func New(ctx context.Context, c config.Config, env func(string) (string, bool), log *slog.Logger) (_ *Server, err error) {
+	s := &Server{config: c, env: env, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	set, err := profile.Load(c.Profiles.Presets, c.Profiles.Files...)
+	if err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(ctx, c.Store.URL); err != nil {
+		return nil, err
+	}
+	registry := observe.NewRegistry()
+	decisions, err := observe.NewDecisions(registry)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.makeEngine(ctx, set, decisions); err != nil {
+		return nil, err
+	}
+	if err := s.makeCheck(newRecorder(decisions, set)); err != nil {
+		return nil, err
+	}
+	if err := s.makeManagement(registry, set); err != nil {
+		return nil, err
+	}
+	if s.checkListener, err = listen(ctx, "check.listen", c.Check.Listen); err != nil {
+		return nil, err
+	}
+	if s.adminListener, err = listen(ctx, "admin.listen", c.Admin.Listen); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func openStore(ctx context.Context, url string) (store.Store, error) {
+	parsed, err := config.ParseStoreURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("store.url: %w", err)
+	}
+	return sqlite.Open(ctx, sqlite.Options{Path: parsed.Path})
+}
+
+func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *observe.Decisions) error {
+	var err error
+	if s.caches, err = newCaches(s.config.Cache.TTL, s.config.Cache.NegativeTTL, s.config.Cache.Size, time.Now); err != nil {
+		return err
+	}
+	ring, err := token.NewKeyRing(nil)
+	if err != nil {
+		return err
+	}
+	if err := ensureSigningKeys(ctx, s.store, set, ring, time.Now); err != nil {
+		return err
+	}
+	s.follower, err = cache.NewFollower(s.store, s.caches.fence, s.caches.apply, cache.FollowerOptions{
+		Poll: feedPoll, Lease: feedLease, Clock: time.Now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.follower.Start(ctx); err != nil {
+		return err
+	}
+	authenticator, err := credential.NewAuthenticator(records{s.store}, credential.Options{Workers: s.config.Hash.Workers, Clock: time.Now})
+	if err != nil {
+		return err
+	}
+	s.snapshots = &snapshots{config: s.config, env: s.env, clock: time.Now, ring: ring}
+	snapshot, err := s.snapshots.make(set)
+	if err != nil {
+		return err
+	}
+	s.engine, err = authz.NewEngine(snapshot, s.caches.ports(s.store, authenticator), authz.Options{
+		Clock: time.Now,
+		Panicked: func(cause any, stack []byte) {
+			decisions.Panicked()
+			s.log.Error("a decision panicked and was denied", "panic", cause, "stack", string(stack))
+		},
+	})
+	return err
+}
+
+// The Check service's bounds. Connections end now and then, so that Envoys spread
+// over new replicas.
+const (
+	maxCheckBytes    = 1 << 20
+	connectionAge    = 10 * time.Minute
+	connectionGrace  = 30 * time.Second
+	keepaliveMinimum = 5 * time.Second
+)
+
+func (s *Server) makeCheck(r extauthz.Recorder) error {
+	service, err := extauthz.NewServer(s.engine, r, extauthz.NewLog(s.log, s.config.Log.AllowSample), time.Now)
+	if err != nil {
+		return err
+	}
+	s.check = grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxCheckBytes),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
+	)
+	s.health = health.NewServer()
+	authv3.RegisterAuthorizationServer(s.check, service)
+	healthv1.RegisterHealthServer(s.check, s.health)
+	reflection.Register(s.check)
+	return nil
+}
+
+func (s *Server) makeManagement(registry *prometheus.Registry, set *profile.Set) error {
+	service, err := admin.NewService(admin.Options{
+		Store: s.store, Profile: findProfile(s.engine), Signer: signer{s.snapshots.ring, s.config.Issuer},
+		Decider: decider{s.engine}, Confirmer: confirmer{s.follower, s.caches.fence, hostname()}, Clock: time.Now, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	open := map[string]http.Handler{
+		"/metrics":               promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		"/healthz/live":          http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "alive") }),
+		"/healthz/ready":         http.HandlerFunc(s.ready),
+		"/.well-known/jwks.json": http.HandlerFunc(s.jwks),
+	}
+	for _, name := range set.Names() {
+		if set.ByName(name).KeyManagement == nil {
+			continue
+		}
+		api, err := keyapi.New(keyapi.Options{
+			Keys: service, Authorizer: authorizer{s.engine}, Profile: name, Find: findProfile(s.engine), Clock: time.Now, Logger: s.log,
+		})
+		if err != nil {
+			return err
+		}
+		open[keyapi.Path], open[keyapi.Path+"/"] = api, api
+	}
+	handler, err := server.NewHandler(server.Options{Service: service, AdminKey: s.config.Admin.Key, Open: open, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.management = server.NewHTTPServer(handler)
+	return nil
+}
+
+// ready tells whether a Check would be answered: the store can be read, or the
+// caches are still trusted.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	if err := s.store.Ping(ctx); err != nil {
+		status(w, http.StatusServiceUnavailable, "the store cannot be read")
+		return
+	}
+	status(w, http.StatusOK, "ready")
+}
+
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", "max-age=60")
+	_, _ = w.Write(s.snapshots.ring.JWKS()) // a client that is gone is no concern of ours
+}
+
+func status(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": text}) // as above
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "this replica"
+	}
+	return name
+}
