@@ -101,11 +101,11 @@ func TestServerThatIsAwayIsA503InTheShapeOfTheAPI(t *testing.T) {
 	for port, want := range map[int]string{
 		10000: `{"error":"` + away + `"}`,
 		10001: `{"detail":"` + away + `"}`,
-		10002: `{"type":"server_error","errors":[{"code":"service_unavailable","detail":"` + away + `","attr":null,"extra":null}]}`,
+		10002: `{"type":"server_error","errors":[{"code":"unavailable","detail":"` + away + `","attr":null,"extra":null}]}`,
 		10003: `{"error":"` + away + `"}`,
 		10004: `{"detail":"` + away + `"}`,
 		10005: `{"detail":"` + away + `"}`,
-		10006: `{"code":"SERVICE_UNAVAILABLE","statusCode":503,"message":"` + away + `"}`,
+		10006: `{"code":"UNAVAILABLE","statusCode":503,"message":"` + away + `"}`,
 	} {
 		response, body := get(t, port+offset, "/api/v1/jobs", "host", map[bool]string{true: "api.artosai.com", false: "127.0.0.1"}[port == 10000])
 		if response.StatusCode != 503 || strings.TrimSpace(body) != want {
