@@ -39,7 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping", "timeout", s.config.Shutdown.Timeout)
+		s.log.Info("stopping", "timeout", s.config.Shutdown.Timeout.String())
 	case err = <-failed:
 	}
 	s.drain()
