@@ -175,14 +175,12 @@ func (v view) same(text, literal string) bool {
 	return n == len(literal)
 }
 
+// unhex is the value of a hexadecimal digit; the path gate has refused others.
 func unhex(b byte) byte {
-	switch {
-	case '0' <= b && b <= '9':
+	if '0' <= b && b <= '9' {
 		return b - '0'
-	case 'a' <= b|0x20 && b|0x20 <= 'f':
-		return b|0x20 - 'a' + 10
 	}
-	return 0
+	return lower(b) - 'a' + 10
 }
 
 func lower(b byte) byte {

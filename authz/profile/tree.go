@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -76,7 +78,8 @@ func parseTrees(file string, data []byte, problems *Problems) []*tree {
 			return trees
 		}
 		if err != nil {
-			problems.add(place{file: file}, "", "%v", err)
+			line, text := splitLine(err.Error())
+			problems.add(place{file, line}, "", "is no YAML: %s", text)
 			return trees
 		}
 		t := convert(file, &node, 0, problems)
@@ -85,6 +88,18 @@ func parseTrees(file string, data []byte, problems *Problems) []*tree {
 		}
 		trees = append(trees, t)
 	}
+}
+
+// splitLine takes "yaml: line 3: text" apart; the line is 0 where there is none.
+func splitLine(message string) (line int, text string) {
+	text = strings.TrimPrefix(message, "yaml: ")
+	if rest, found := strings.CutPrefix(text, "line "); found {
+		number, tail, _ := strings.Cut(rest, ": ")
+		if n, err := strconv.Atoi(number); err == nil {
+			return n, tail
+		}
+	}
+	return 0, text
 }
 
 // convert makes a tree of a node, or nil after reporting why it cannot.
