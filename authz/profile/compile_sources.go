@@ -114,28 +114,32 @@ func (c *compiler) upstream() {
 	if doc == nil {
 		doc = &upstreamDoc{}
 	}
-	var taken []string
-	name := func(field string, written *string, unless string) string {
-		if written == nil {
-			return unless
+	u := &c.profile.Upstream
+	*u = defaultUpstream
+	taken := map[string]string{}
+	for _, name := range []struct {
+		field   string
+		written *string
+		into    *string
+	}{
+		{"org_id", doc.OrgID, &u.OrgID},
+		{"org_slug", doc.OrgSlug, &u.OrgSlug},
+		{"user_id", doc.UserID, &u.UserID},
+		{"key_id", doc.KeyID, &u.KeyID},
+		{"permissions", doc.Permissions, &u.Permissions},
+		{"auth_method", doc.AuthMethod, &u.Method},
+	} {
+		if name.written != nil {
+			*name.into = *name.written
 		}
-		path := "upstream." + field
-		if *written == "" {
-			return ""
+		path := "upstream." + name.field
+		if *name.into == "" || !c.check(path, checkUpstreamName(*name.into)) {
+			continue
 		}
-		if c.check(path, checkUpstreamName(*written)) && slices.Contains(taken, *written) {
-			c.problem(path, "%q already carries something else; use another name", *written)
+		if other := taken[*name.into]; other != "" {
+			c.problem(path, "%q also carries %s; use a name for each", *name.into, other)
 		}
-		taken = append(taken, *written)
-		return *written
-	}
-	c.profile.Upstream = Upstream{
-		OrgID:       name("org_id", doc.OrgID, defaultUpstream.OrgID),
-		OrgSlug:     name("org_slug", doc.OrgSlug, defaultUpstream.OrgSlug),
-		UserID:      name("user_id", doc.UserID, defaultUpstream.UserID),
-		KeyID:       name("key_id", doc.KeyID, defaultUpstream.KeyID),
-		Permissions: name("permissions", doc.Permissions, defaultUpstream.Permissions),
-		Method:      name("auth_method", doc.AuthMethod, defaultUpstream.Method),
+		taken[*name.into] = name.field
 	}
 }
 

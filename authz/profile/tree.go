@@ -11,8 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxDepth bounds the nesting of a document, which a YAML alias could make endless.
-const maxDepth = 64
+// maxDepth and maxValues bound a document, which YAML aliases could make endless.
+const (
+	maxDepth  = 64
+	maxValues = 100_000
+)
 
 // place is where something was written.
 type place struct {
@@ -82,11 +85,10 @@ func parseTrees(file string, data []byte, problems *Problems) []*tree {
 			problems.add(place{file, line}, "", "is no YAML: %s", text)
 			return trees
 		}
-		t := convert(file, &node, 0, problems)
-		if t == nil || t.isNull() {
-			continue
+		c := converter{file: file, problems: problems}
+		if t := c.convert(&node, 0); t != nil && !t.isNull() {
+			trees = append(trees, t)
 		}
-		trees = append(trees, t)
 	}
 }
 
@@ -102,49 +104,69 @@ func splitLine(message string) (line int, text string) {
 	return 0, text
 }
 
+// converter makes a tree of a document's nodes.
+type converter struct {
+	file     string
+	values   int
+	problems *Problems
+}
+
 // convert makes a tree of a node, or nil after reporting why it cannot.
-func convert(file string, node *yaml.Node, depth int, problems *Problems) *tree {
-	at := place{file, node.Line}
+func (c *converter) convert(node *yaml.Node, depth int) *tree {
+	at := place{c.file, node.Line}
+	if c.values++; c.values > maxValues {
+		if c.values == maxValues+1 {
+			c.problems.add(at, "", "has more than %d values; write it shorter", maxValues)
+		}
+		return nil
+	}
 	if depth > maxDepth {
-		problems.add(at, "", "is nested more than %d deep; write it flatter", maxDepth)
+		c.problems.add(at, "", "is nested more than %d deep; write it flatter", maxDepth)
 		return nil
 	}
 	switch node.Kind {
 	case yaml.DocumentNode:
-		return convert(file, node.Content[0], depth+1, problems)
+		return c.convert(node.Content[0], depth+1)
 	case yaml.AliasNode:
-		return convert(file, node.Alias, depth+1, problems)
+		return c.convert(node.Alias, depth+1)
 	case yaml.ScalarNode:
 		return &tree{at: at, tag: node.ShortTag(), value: node.Value}
 	case yaml.SequenceNode:
-		t := &tree{at: at, kind: listTree}
-		for _, item := range node.Content {
-			if child := convert(file, item, depth+1, problems); child != nil {
-				t.items = append(t.items, child)
-			}
-		}
-		return t
+		return c.convertList(node, depth)
 	case yaml.MappingNode:
-		return convertMap(file, node, depth, problems)
+		return c.convertMap(node, depth)
 	}
-	problems.add(at, "", "is not YAML that a profile can use")
+	c.problems.add(at, "", "is not YAML that a profile can use")
 	return nil
 }
 
-func convertMap(file string, node *yaml.Node, depth int, problems *Problems) *tree {
-	t := &tree{at: place{file, node.Line}, kind: mapTree}
-	for i := 0; i+1 < len(node.Content); i += 2 {
+func (c *converter) convertList(node *yaml.Node, depth int) *tree {
+	t := &tree{at: place{c.file, node.Line}, kind: listTree}
+	for _, item := range node.Content {
+		if c.values > maxValues {
+			break
+		}
+		if child := c.convert(item, depth+1); child != nil {
+			t.items = append(t.items, child)
+		}
+	}
+	return t
+}
+
+func (c *converter) convertMap(node *yaml.Node, depth int) *tree {
+	t := &tree{at: place{c.file, node.Line}, kind: mapTree}
+	for i := 0; i+1 < len(node.Content) && c.values <= maxValues; i += 2 {
 		key := node.Content[i]
-		at := place{file, key.Line}
+		at := place{c.file, key.Line}
 		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
-			problems.add(at, "", "a key must be plain text; instead of << use extends, or an alias for the whole value")
+			c.problems.add(at, "", "a key must be plain text; instead of << use extends, or an alias for the whole value")
 			continue
 		}
 		if t.get(key.Value) != nil {
-			problems.add(at, key.Value, "is given twice; remove one")
+			c.problems.add(at, key.Value, "is given twice; remove one")
 			continue
 		}
-		if child := convert(file, node.Content[i+1], depth+1, problems); child != nil {
+		if child := c.convert(node.Content[i+1], depth+1); child != nil {
 			t.keys = append(t.keys, treeKey{key.Value, at})
 			t.items = append(t.items, child)
 		}
