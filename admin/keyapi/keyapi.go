@@ -10,7 +10,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"postern/admin"
@@ -81,18 +80,21 @@ type call struct {
 	by    store.Actor
 	rules *profile.KeyManagement
 	org   identity.OrgID
+	id    identity.KeyID // of a single key
 }
 
-// ServeHTTP authorizes, then routes: a client that may not pass is not told what exists.
+// ServeHTTP authorizes before it answers anything: a client that may not pass is
+// not told what exists.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // answers may hold a new secret
-	by, denied := h.Authorizer.Authorize(r.Context(), r, h.Profile)
+	to := match(r.URL.Path)
+	by, denied := h.Authorizer.Authorize(r.Context(), to.spell(r), h.Profile)
 	if denied != nil {
 		refuse(w, denied)
 		return
 	}
 	p, ok := h.Find(h.Profile)
-	if !ok || p.KeyManagement == nil {
+	if !ok || p.KeyManagement == nil || to.answer == nil {
 		writeDetail(w, http.StatusNotFound, "Not Found")
 		return
 	}
@@ -101,31 +103,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unavailable(w, r, "finding the organization of the key API", err)
 		return
 	}
-	h.route(call{w: w, r: r, by: by, rules: p.KeyManagement, org: org.ID})
-}
-
-func (h *handler) route(c call) {
-	rest, ok := strings.CutPrefix(c.r.URL.Path, Path)
-	if !ok || rest != "" && rest[0] != '/' {
-		writeDetail(c.w, http.StatusNotFound, "Not Found")
-		return
-	}
-	rest = strings.TrimPrefix(rest, "/")
-	deactivated, isDeactivate := strings.CutPrefix(rest, "deactivate/")
-	switch {
-	case rest == "":
-		h.collection(c)
-	case isDeactivate && isID(deactivated):
-		if allow(c, http.MethodDelete) {
-			h.deactivate(c, identity.KeyID(deactivated))
-		}
-	case isID(rest):
-		if allow(c, http.MethodGet) {
-			h.show(c, identity.KeyID(rest))
-		}
-	default:
-		writeDetail(c.w, http.StatusNotFound, "Not Found")
-	}
+	to.answer(h, call{w: w, r: r, by: by, rules: p.KeyManagement, org: org.ID, id: to.id})
 }
 
 func (h *handler) collection(c call) {
@@ -161,17 +139,23 @@ func (h *handler) list(c call) {
 	writeJSON(c.w, http.StatusOK, answer)
 }
 
-func (h *handler) show(c call, id identity.KeyID) {
-	if key, ok := h.find(c, id); ok {
+func (h *handler) show(c call) {
+	if !allow(c, http.MethodGet) {
+		return
+	}
+	if key, ok := h.find(c); ok {
 		writeJSON(c.w, http.StatusOK, h.body(key))
 	}
 }
 
-func (h *handler) deactivate(c call, id identity.KeyID) {
-	if _, ok := h.find(c, id); !ok {
+func (h *handler) deactivate(c call) {
+	if !allow(c, http.MethodDelete) {
 		return
 	}
-	if _, _, err := h.Keys.RevokeKey(c.r.Context(), c.by, id); err != nil {
+	if _, ok := h.find(c); !ok {
+		return
+	}
+	if _, _, err := h.Keys.RevokeKey(c.r.Context(), c.by, c.id); err != nil {
 		h.unavailable(c.w, c.r, "deactivating a key", err)
 		return
 	}
@@ -179,8 +163,8 @@ func (h *handler) deactivate(c call, id identity.KeyID) {
 }
 
 // find answers for itself where there is no such key of this API.
-func (h *handler) find(c call, id identity.KeyID) (store.Key, bool) {
-	key, err := h.Keys.Key(c.r.Context(), id)
+func (h *handler) find(c call) (store.Key, bool) {
+	key, err := h.Keys.Key(c.r.Context(), c.id)
 	if err != nil && !isCode(err, admin.NotFound, admin.Invalid) {
 		h.unavailable(c.w, c.r, "finding a key", err)
 		return key, false
@@ -243,9 +227,6 @@ func isCode(err error, codes ...admin.Code) bool {
 	}
 	return false
 }
-
-// isID reports one path segment.
-func isID(text string) bool { return text != "" && !strings.Contains(text, "/") }
 
 // allow answers for itself where the method is another one. HEAD goes with GET.
 func allow(c call, methods string) bool {

@@ -75,6 +75,7 @@ func newREST(s services) (http.Handler, error) {
 		}),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithRoutingErrorHandler(misrouted),
 	)
 	ctx := context.Background()
 	for _, err := range []error{
@@ -92,6 +93,18 @@ func newREST(s services) (http.Handler, error) {
 		}
 	}
 	return mux, nil
+}
+
+// misrouted answers what no rpc is behind.
+func misrouted(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, httpStatus int) {
+	switch httpStatus {
+	case http.StatusNotFound:
+		writeError(w, httpStatus, codes.NotFound, "there is nothing at this path")
+	case http.StatusMethodNotAllowed:
+		writeError(w, httpStatus, codes.Unimplemented, "this path has no such method")
+	default:
+		writeError(w, http.StatusBadRequest, codes.InvalidArgument, "the path is malformed")
+	}
 }
 
 func recoverUnary(log *slog.Logger) grpc.UnaryServerInterceptor {
