@@ -10,17 +10,17 @@ import (
 	"postern/internal/demo/seed"
 )
 
-// seed fills the store through the management API and returns all of demo.env.
-func (d *demo) seed(ctx context.Context) ([]variable, error) {
+// seed fills the store through the management API and completes the variables.
+func (d *Demo) seed(ctx context.Context) error {
 	previous, err := readVariables(d.path("demo.env"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	conn, err := grpc.NewClient(d.address(portAdmin),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // loopback
 		grpc.WithPerRPCCredentials(bearer(d.adminKey)))
 	if err != nil {
-		return nil, fmt.Errorf("reach the management API: %w", err)
+		return fmt.Errorf("reach the management API: %w", err)
 	}
 	defer conn.Close()
 	seeded, err := seed.Run(ctx, seed.Options{
@@ -32,9 +32,10 @@ func (d *demo) seed(ctx context.Context) ([]variable, error) {
 		Previous:  previous,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("seed: %w (see %s)", err, d.path("postern.log"))
+		return fmt.Errorf("seed: %w (see %s)", err, d.path("postern.log"))
 	}
-	return d.variables(seeded, d.adminKey, d.engineKey), nil
+	d.variables = d.list(seeded, d.adminKey, d.engineKey)
+	return nil
 }
 
 // bearer sends the admin key with every call.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -25,6 +27,7 @@ type Options struct {
 	Root   string // the project's folder
 	State  string // where everything is written; empty: .run in Root
 	Offset int    // added to every port
+	Envoy  string // the configuration in the folder envoy; empty: envoy.yaml
 	Output io.Writer
 }
 
@@ -38,35 +41,16 @@ const stopBound = 15 * time.Second
 // every child and returns nil. When a child ends by itself, it stops the others
 // and returns an error that names the log.
 func Run(ctx context.Context, o Options) error {
-	l := layout{root: o.Root, state: o.State, offset: o.Offset}
-	if l.state == "" {
-		l.state = filepath.Join(o.Root, ".run")
+	d, err := Start(ctx, o)
+	if ctx.Err() != nil && err != nil {
+		return nil // told to stop while starting
 	}
-	ports, err := l.ports()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.path("profiles"), 0o755); err != nil {
-		return err
-	}
-	unlock, err := claim(l.path("demo.lock"))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if taken := testenv.CheckFree(ports...); len(taken) > 0 {
-		return fmt.Errorf("the ports %v of 127.0.0.1 are in use: stop what listens there, or shift all ports with PORT_OFFSET, such as PORT_OFFSET=1000 make run", taken)
-	}
-
-	d := &demo{layout: l, out: o.Output, failed: make(chan error, 3)}
-	defer d.stop()
-	if err := d.start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // told to stop while starting
-		}
-		return err
-	}
-	fmt.Fprintln(d.out, Ready)
+	defer d.Stop()
+	printCommands(o.Output, d.layout)
+	fmt.Fprintln(o.Output, Ready)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -75,41 +59,90 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-// demo is what runs.
-type demo struct {
+// Demo is a demo that runs.
+type Demo struct {
 	layout
-	out    io.Writer
-	envoy  string // the binary
-	stops  []func()
-	failed chan error // what ended and should not have
+	config string   // Envoy's, a file name
+	envoy  string   // the binary
+	stops  []func() // what was started, the first first
+	failed chan error
 
+	envoyPID            int
 	adminKey, engineKey string
 	sessions, platform  *issuer.Issuer
+	variables           []variable
 }
 
-func (d *demo) start(ctx context.Context) error {
-	if err := d.provide(ctx); err != nil {
-		return err
+// Start starts everything and returns when it can be used; demo.env is written
+// then. What was started is stopped again when something fails.
+func Start(ctx context.Context, o Options) (*Demo, error) {
+	d := &Demo{layout: layout{root: o.Root, state: o.State, offset: o.Offset}, config: o.Envoy, failed: make(chan error, 3)}
+	if d.state == "" {
+		d.state = filepath.Join(o.Root, ".run")
 	}
-	if err := d.configure(); err != nil {
-		return err
+	if d.config == "" {
+		d.config = "envoy.yaml"
 	}
-	if err := d.serve(ctx); err != nil {
-		return err
+	if err := d.start(ctx); err != nil {
+		d.Stop()
+		return nil, err
 	}
-	variables, err := d.seed(ctx)
+	return d, nil
+}
+
+// Variables are the ones of demo.env by name.
+func (d *Demo) Variables() map[string]string {
+	values := make(map[string]string, len(d.variables))
+	for _, v := range d.variables {
+		values[v.name] = v.value
+	}
+	return values
+}
+
+// Stop ends what was started, the last first: Envoy before what it asks.
+func (d *Demo) Stop() {
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		d.stops[i]()
+	}
+	d.stops = nil
+}
+
+func (d *Demo) start(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{d.claim, d.provide, d.configure, d.migrate, d.serve, d.seed} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return writeVariables(d.path("demo.env"), d.variables)
+}
+
+// claim takes the folder and looks at the ports, before anything is started. Two
+// demos must not share one folder, and with it one store; the kernel gives the
+// claim up when its holder dies.
+func (d *Demo) claim(context.Context) error {
+	ports, err := d.ports()
 	if err != nil {
 		return err
 	}
-	if err := writeVariables(d.path("demo.env"), variables); err != nil {
+	if err := os.MkdirAll(d.path("profiles"), 0o755); err != nil {
 		return err
 	}
-	printCommands(d.out, d.layout)
+	lock, err := os.OpenFile(d.path("demo.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return errors.Join(fmt.Errorf("another make run works in %s; stop it first", d.state), lock.Close())
+	}
+	d.stops = append(d.stops, func() { _ = lock.Close() })
+	if taken := testenv.CheckFree(ports...); len(taken) > 0 {
+		return fmt.Errorf("the ports %v of 127.0.0.1 are in use: stop what listens there, or shift all ports with PORT_OFFSET, such as PORT_OFFSET=1000 make run", taken)
+	}
 	return nil
 }
 
 // provide builds Postern and finds Envoy, both at once.
-func (d *demo) provide(ctx context.Context) error {
+func (d *Demo) provide(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		build := exec.CommandContext(ctx, "go", "build", "-o", d.path("bin")+string(filepath.Separator), "./cmd/postern", "./cmd/posternctl")
@@ -120,14 +153,14 @@ func (d *demo) provide(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() (err error) {
-		d.envoy, err = testenv.EnvoyBinary(ctx, d.path("envoy"))
+		d.envoy, err = testenv.EnvoyBinary(ctx, filepath.Join(d.root, ".run", "envoy"))
 		return err
 	})
 	return group.Wait()
 }
 
 // configure writes what the servers read. Keys that exist are kept.
-func (d *demo) configure() (err error) {
+func (d *Demo) configure(context.Context) (err error) {
 	if d.adminKey, err = keepSecret(d.path("admin.key")); err != nil {
 		return fmt.Errorf("the admin key: %w", err)
 	}
@@ -149,21 +182,30 @@ func (d *demo) configure() (err error) {
 	return nil
 }
 
-// serve migrates the store and starts the upstream, Postern and Envoy.
-func (d *demo) serve(ctx context.Context) error {
-	postern := d.path("bin", "postern")
-	environment := append(os.Environ(), "GENAI_ENGINE_ADMIN_KEY="+d.engineKey)
-	migrate := exec.CommandContext(ctx, postern, "migrate", "up", "--config", d.path("postern.yaml"))
-	migrate.Env = environment
+// environment is the children's: settings of Postern that the terminal happens to
+// have, such as an older demo.env, must not overrule the demo's own.
+func (d *Demo) environment() []string {
+	kept := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "POSTERN_") })
+	return append(kept, "GENAI_ENGINE_ADMIN_KEY="+d.engineKey)
+}
+
+func (d *Demo) migrate(ctx context.Context) error {
+	migrate := exec.CommandContext(ctx, d.path("bin", "postern"), "migrate", "up", "--config", d.path("postern.yaml"))
+	migrate.Env = d.environment()
 	if output, err := migrate.CombinedOutput(); err != nil {
 		return fmt.Errorf("migrate the store: %w\n%s", err, output)
 	}
+	return nil
+}
+
+// serve starts the upstream, Postern and Envoy.
+func (d *Demo) serve(ctx context.Context) error {
 	if err := d.serveUpstream(); err != nil {
 		return err
 	}
 	server, err := testenv.Start(testenv.Command{
-		Name: "postern", Path: postern, Args: []string{"serve", "--config", d.path("postern.yaml")},
-		Env: []string{"GENAI_ENGINE_ADMIN_KEY=" + d.engineKey}, Log: d.path("postern.log"),
+		Name: "postern", Path: d.path("bin", "postern"), Args: []string{"serve", "--config", d.path("postern.yaml")},
+		Env: d.environment(), Log: d.path("postern.log"),
 	})
 	if err != nil {
 		return err
@@ -176,7 +218,7 @@ func (d *demo) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	config, err := os.ReadFile(filepath.Join(d.root, "envoy", "envoy.yaml"))
+	config, err := os.ReadFile(filepath.Join(d.root, "envoy", d.config))
 	if err != nil {
 		return fmt.Errorf("read envoy's configuration: %w", err)
 	}
@@ -187,11 +229,12 @@ func (d *demo) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.envoyPID = envoy.PID()
 	d.watch(envoy)
 	return nil
 }
 
-func (d *demo) serveUpstream() error {
+func (d *Demo) serveUpstream() error {
 	listener, err := net.Listen("tcp", d.address(portUpstream))
 	if err != nil {
 		return fmt.Errorf("the example upstream: %w", err)
@@ -207,7 +250,7 @@ func (d *demo) serveUpstream() error {
 }
 
 // watch stops the process with the demo, and the demo with the process.
-func (d *demo) watch(p *testenv.Process) {
+func (d *Demo) watch(p *testenv.Process) {
 	stopping := make(chan struct{})
 	go func() {
 		select {
@@ -220,24 +263,4 @@ func (d *demo) watch(p *testenv.Process) {
 		close(stopping)
 		p.Stop(stopBound)
 	})
-}
-
-// stop ends what was started, the last first: Envoy before what it asks.
-func (d *demo) stop() {
-	for i := len(d.stops) - 1; i >= 0; i-- {
-		d.stops[i]()
-	}
-}
-
-// claim keeps two demos from sharing one folder, and with it one store. The
-// kernel gives the claim up when its holder dies.
-func claim(path string) (release func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another make run works in %s; stop it first", filepath.Dir(path)), file.Close())
-	}
-	return func() { _ = file.Close() }, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"postern/internal/demo/seed"
@@ -12,8 +13,8 @@ import (
 // variable is one line of demo.env.
 type variable struct{ name, value string }
 
-// variables are all of demo.env, in its order.
-func (l layout) variables(seeded map[string]string, adminKey, engineKey string) []variable {
+// list is all of demo.env, in its order.
+func (l layout) list(seeded map[string]string, adminKey, engineKey string) []variable {
 	fixed := map[string]string{
 		"DATASETS_COMPANY_ID":       seed.CompanyID,
 		"DATASETS_OTHER_COMPANY_ID": seed.OtherCompanyID,
@@ -62,6 +63,11 @@ func writeVariables(path string, all []variable) error {
 		return fmt.Errorf("write the variables: %w", err)
 	}
 	return nil
+}
+
+// Variables reads the demo.env of a demo's state folder; none where it has not run.
+func Variables(state string) (map[string]string, error) {
+	return readVariables(filepath.Join(state, "demo.env"))
 }
 
 // readVariables reads what writeVariables wrote; no file means no variables, and

@@ -21,7 +21,7 @@ type Command struct {
 	Name string   // for errors, such as "envoy"
 	Path string   // of the binary
 	Args []string // without the binary
-	Env  []string // added to the parent's
+	Env  []string // all of it; nil is the parent's
 	Dir  string   // working directory; empty is the parent's
 	Log  string   // file that takes standard output and error; it is begun anew
 }
@@ -48,7 +48,7 @@ func Start(c Command) (*Process, error) {
 
 	p := &Process{name: c.Name, log: c.Log, cmd: exec.Command(c.Path, c.Args...), done: make(chan struct{})}
 	p.cmd.Dir = c.Dir
-	p.cmd.Env = append(os.Environ(), c.Env...)
+	p.cmd.Env = c.Env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = childAttributes()
 	if err := p.cmd.Start(); err != nil {

@@ -38,7 +38,8 @@ const (
 	mediaCredits = 100_000
 )
 
-// directory creates what credentials refer to.
+// directory creates what credentials refer to, and undoes what a visitor switched
+// off.
 func (s *seeder) directory(ctx context.Context) error {
 	for _, o := range []*adminv1.CreateOrganizationRequest{
 		{Id: orgID, Slug: OrgSlug, Name: "My Organization", Plan: "pro"},
@@ -52,6 +53,12 @@ func (s *seeder) directory(ctx context.Context) error {
 		if _, err := s.organizations.CreateOrganization(ctx, o); failed(err) {
 			return fmt.Errorf("create the organization %s: %w", o.Slug, err)
 		}
+		if o.Id == disabledOrgID {
+			continue
+		}
+		if _, err := s.organizations.EnableOrganization(ctx, &adminv1.EnableOrganizationRequest{Id: o.Id}); err != nil {
+			return fmt.Errorf("enable the organization %s: %w", o.Slug, err)
+		}
 	}
 	for _, u := range []*adminv1.CreateUserRequest{
 		{Id: userID, Name: "Ada", Email: "ada@example.com"},
@@ -60,6 +67,9 @@ func (s *seeder) directory(ctx context.Context) error {
 	} {
 		if _, err := s.users.CreateUser(ctx, u); failed(err) {
 			return fmt.Errorf("create the user %s: %w", u.Id, err)
+		}
+		if _, err := s.users.EnableUser(ctx, &adminv1.EnableUserRequest{Id: u.Id}); err != nil {
+			return fmt.Errorf("enable the user %s: %w", u.Id, err)
 		}
 	}
 	for _, m := range []*adminv1.PutMembershipRequest{
