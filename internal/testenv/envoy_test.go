@@ -21,6 +21,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"postern/authz/identity"
+	"postern/authz/profile"
+	"postern/authz/reason"
 	"postern/internal/demo"
 	"postern/internal/testenv"
 )
@@ -97,26 +100,33 @@ func TestEnvoyAcceptsBothConfigurations(t *testing.T) {
 func TestServerThatIsAwayIsA503InTheShapeOfTheAPI(t *testing.T) {
 	config, offset := reference(t, "envoy.yaml")
 	testenv.RunEnvoy(t, config)
-	const away = "Authentication is temporarily unavailable"
-	for port, want := range map[int]string{
-		10000: `{"error":"` + away + `"}`,
-		10001: `{"detail":"` + away + `"}`,
-		10002: `{"type":"server_error","errors":[{"code":"unavailable","detail":"` + away + `","attr":null,"extra":null}]}`,
-		10003: `{"error":"` + away + `"}`,
-		10004: `{"detail":"` + away + `"}`,
-		10005: `{"detail":"` + away + `"}`,
-		10006: `{"code":"UNAVAILABLE","statusCode":503,"message":"` + away + `"}`,
+	profiles, err := profile.Load(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for port, name := range map[int]identity.ProfileName{
+		10001: "artos", 10002: "datasets", 10003: "artanis", 10004: "arthur-platform", 10005: "arthur-engine", 10006: "authenta",
 	} {
-		response, body := get(t, port+offset, "/api/v1/jobs", "host", map[bool]string{true: "api.artosai.com", false: "127.0.0.1"}[port == 10000])
-		if response.StatusCode != 503 || strings.TrimSpace(body) != want {
-			t.Errorf("%d: got %d %s, want %s", port, response.StatusCode, body, want)
+		want := profiles.ByName(name).Answer(nil, reason.Unavailable)
+		response, body := get(t, port+offset, "/api/v1/jobs")
+		if response.StatusCode != want.Status || strings.TrimSpace(body) != want.Body {
+			t.Errorf("%s: got %d %s, want Postern's own %d %s", name, response.StatusCode, body, want.Status, want.Body)
 		}
 		if response.Header.Get("Content-Type") != "application/json" || response.Header.Get("Retry-After") != "1" {
-			t.Errorf("%d: got the headers %v", port, response.Header)
+			t.Errorf("%s: got the headers %v", name, response.Header)
 		}
 	}
 
-	response, _ := get(t, 10006+offset, "/api/v1/jobs", "content-type", "application/grpc")
+	away := reason.Unavailable.Message()
+	response, body := get(t, 10000+offset, "/", "host", "api.artosai.com")
+	if response.StatusCode != 503 || strings.TrimSpace(body) != `{"error":"`+away+`"}` {
+		t.Errorf("by host name: got %d %s", response.StatusCode, body)
+	}
+	response, body = get(t, 10004+offset, "/realms/arthur/protocol/openid-connect/token")
+	if response.StatusCode != 503 || strings.TrimSpace(body) != `{"error":"temporarily_unavailable","error_description":"`+away+`"}` {
+		t.Errorf("an OAuth client got %d %s", response.StatusCode, body)
+	}
+	response, _ = get(t, 10006+offset, "/api/v1/jobs", "content-type", "application/grpc")
 	if response.Header.Get("Grpc-Status") != "14" || response.Header.Get("Grpc-Message") != away {
 		t.Errorf("a client that speaks gRPC got %d %v", response.StatusCode, response.Header)
 	}
