@@ -37,14 +37,14 @@ func Migrate(ctx context.Context, path string) ([]string, error) {
 }
 
 func migrate(ctx context.Context, path string) ([]string, error) {
-	if err := createFile(path); err != nil {
-		return nil, err
-	}
 	db, err := connect(path, writer)
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
+	if err := createFile(path); err != nil {
+		return nil, err
+	}
 
 	provider, err := migrations(db)
 	if err != nil {
@@ -152,9 +152,6 @@ func sourceName(source *goose.Source) string { return path.Base(source.Path) }
 // createFile makes sure that the database's file exists, before SQLite would
 // create one that others may read.
 func createFile(path string) error {
-	if path == "" {
-		return errors.New("path is empty: name the database's file")
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

@@ -59,9 +59,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
-	if o.Path == "" {
-		return nil, errors.New("path is empty: name the database's file")
-	}
 	if err := checkSchema(ctx, o.Path); err != nil {
 		return nil, err
 	}
@@ -106,6 +103,9 @@ const (
 // connect prepares a pool; nothing is opened before its first use, and a
 // missing file is never created.
 func connect(path string, as role) (*sql.DB, error) {
+	if path == "" {
+		return nil, errors.New("path is empty: name the database's file")
+	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
