@@ -40,7 +40,7 @@ func (c *check) authenticateKey(raw string, digest identity.Digest) outcome {
 	default:
 		return unknown(presence, cause)
 	}
-	if r := evaluateKey(key, c.profile.Name, c.snapshot.environment(c.profile), c.now); r != reason.Unset {
+	if r := evaluateKey(key, c.profile.Name, c.profile.Environment, c.now); r != reason.Unset {
 		return denied(r)
 	}
 	c.out.Principal = Principal{
@@ -100,7 +100,7 @@ func (c *check) tokenHolder(claims *token.Claims) outcome {
 	if presence == Absent {
 		user = nil
 	}
-	if r := evaluateToken(claims, state, user, c.snapshot.environment(c.profile)); r != reason.Unset {
+	if r := evaluateToken(claims, state, user, c.profile.Environment); r != reason.Unset {
 		return denied(r)
 	}
 	c.claims, c.user = claims, user

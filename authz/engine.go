@@ -43,8 +43,6 @@ type Snapshot struct {
 	Profiles *profile.Set
 	// Default is the profile of hosts that no profile names; empty: none.
 	Default identity.ProfileName
-	// Environment is the one of profiles that name none; empty: any.
-	Environment identity.Environment
 	// Tokens verifies for each profile that has issuers.
 	Tokens map[identity.ProfileName]Tokens
 	// AdminKeys are the digests of the profiles' administrator keys.
@@ -138,11 +136,4 @@ func (e *Engine) enter(ctx context.Context, blocking bool, in *Input, out *Decis
 func (s *Snapshot) isAdminKey(name identity.ProfileName, digest identity.Digest) bool {
 	admin, ok := s.AdminKeys[name]
 	return ok && subtle.ConstantTimeCompare(admin[:], digest[:]) == 1
-}
-
-func (s *Snapshot) environment(p *profile.Profile) identity.Environment {
-	if p.Environment != "" {
-		return p.Environment
-	}
-	return s.Environment
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ type feed struct {
 	broken  error
 	wake    chan struct{}
 	loseAll bool
+	pruned  identity.Revision
 }
 
 func (f *feed) add(t *testing.T, key identity.KeyID) identity.Revision {
@@ -48,6 +48,9 @@ func (f *feed) ChangesAfter(_ context.Context, after identity.Revision, limit in
 	if f.broken != nil {
 		return nil, f.broken
 	}
+	if after < f.pruned {
+		return nil, identity.ErrPruned
+	}
 	rest := f.changes[after:]
 	return rest[:min(limit, len(rest))], nil
 }
@@ -62,18 +65,24 @@ func (f *feed) Wake() (<-chan struct{}, func()) { return f.wake, func() {} }
 
 type followed struct {
 	*Follower
-	feed  *feed
-	fence *Fence
-	clock *clock
-	seen  []identity.KeyID
+	feed       *feed
+	fence      *Fence
+	history    *History
+	clock      *clock
+	seen       []identity.KeyID
+	forgotten  int
+	unreported error
 }
 
 func follow(t *testing.T, poll time.Duration) *followed {
 	t.Helper()
 	f := &followed{feed: &feed{wake: make(chan struct{}, 1)}, fence: &Fence{}, clock: newClock()}
 	var err error
-	f.Follower, err = NewFollower(f.feed, f.fence, func(c identity.Change) { f.seen = append(f.seen, c.Key) }, FollowerOptions{
-		Poll: poll, Lease: poll + 5*time.Second, Clock: f.clock.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	f.history = NewHistory(1000, 0)
+	f.Follower, err = NewFollower(f.feed, f.fence, f.history, func(c identity.Change) { f.seen = append(f.seen, c.Key) }, FollowerOptions{
+		Poll: poll, Lease: poll + 5*time.Second, Clock: f.clock.now, Log: slog.New(slog.DiscardHandler),
+		Forget: func() { f.forgotten++ },
+		Report: func(context.Context, identity.Revision) error { return f.unreported },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +185,45 @@ func TestReachEndsWithItsContext(t *testing.T) {
 }
 
 func TestALeaseThatCannotOutliveThePollIsRefused(t *testing.T) {
-	if _, err := NewFollower(&feed{}, &Fence{}, nil, FollowerOptions{Poll: time.Second, Lease: time.Second}); err == nil {
+	if _, err := NewFollower(&feed{}, &Fence{}, NewHistory(1, 0), nil, FollowerOptions{Poll: time.Second, Lease: time.Second}); err == nil {
 		t.Error("accepted")
+	}
+}
+
+func TestTheLeaseGrowsOnlyOnceTheReplicaIsReported(t *testing.T) {
+	f := follow(t, time.Second)
+	f.unreported = errors.New("the registry is away")
+	if err := f.Start(t.Context()); !errors.Is(err, f.unreported) || f.fence.Trusted(f.clock.now()) {
+		t.Errorf("Start = %v, trusted %v", err, f.fence.Trusted(f.clock.now()))
+	}
+	f.unreported = nil
+	if err := f.Start(t.Context()); err != nil || !f.fence.Trusted(f.clock.now()) {
+		t.Errorf("Start = %v, trusted %v", err, f.fence.Trusted(f.clock.now()))
+	}
+	f.clock.advance(4 * time.Second)
+	f.unreported = errors.New("away again")
+	if err := f.Catch(t.Context()); err == nil {
+		t.Error("Catch is silent about it")
+	}
+	f.clock.advance(2 * time.Second)
+	if f.fence.Trusted(f.clock.now()) {
+		t.Error("the lease grew though nobody was told")
+	}
+}
+
+func TestAFeedThatWasPrunedEmptiesTheCaches(t *testing.T) {
+	f := follow(t, time.Second)
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		f.feed.add(t, "k")
+	}
+	f.feed.pruned = 5
+	if err := f.Catch(t.Context()); err != nil || f.forgotten != 1 || f.Applied() != 10 || len(f.seen) != 0 {
+		t.Errorf("Catch = %v, forgotten %d times, applied %d, seen %d", err, f.forgotten, f.Applied(), len(f.seen))
+	}
+	if f.history.Believes(9, KeySubject("other")) || !f.history.Believes(10, KeySubject("k")) {
+		t.Error("the history judges what it cannot know")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"postern/authz"
+	"postern/authz/identity"
 )
 
 // MaxTTL bounds how long a record may be believed without asking again.
@@ -42,10 +43,13 @@ type Tier[K comparable, V any] struct {
 	absent  *otter.Cache[K, entry[struct{}]]
 	flights flights[K, V]
 	loads   chan struct{}
+	level   *Level[K, V]             // nil: nothing is shared
+	applied func() identity.Revision // nil with level
 }
 
 type entry[V any] struct {
 	value   V
+	loaded  int64 // Unix nanoseconds: when the load began
 	expires int64 // Unix nanoseconds
 }
 
@@ -125,13 +129,23 @@ func (t *Tier[K, V]) load(ctx context.Context, key K, generation uint64, fetch F
 		return result[V]{presence: authz.Busy, err: fmt.Errorf("waiting for a place to load a record: %w", ctx.Err())}
 	}
 	began := t.options.Clock()
+	if t.level != nil {
+		if e, ok := t.level.get(ctx, key, began); ok {
+			t.fence.admit(generation, func() { t.keep(key, e.Value, e.LoadedAt) })
+			return result[V]{value: e.Value, presence: authz.Found}
+		}
+	}
+	var asOf identity.Revision
+	if t.applied != nil {
+		asOf = t.applied() // before the store is read, which then has seen at least this
+	}
 	value, presence, err := fetch(ctx)
 	switch presence {
 	case authz.Found:
-		t.fence.admit(generation, func() {
-			t.found.Set(key, entry[V]{value, began.Add(t.options.TTL).UnixNano()})
-			t.absent.Invalidate(key)
-		})
+		t.fence.admit(generation, func() { t.keep(key, value, began) })
+		if t.level != nil {
+			t.level.put(key, Entry[V]{Value: value, AsOf: asOf, LoadedAt: began})
+		}
 	case authz.Absent:
 		t.fence.admit(generation, func() {
 			t.absent.Set(key, entry[struct{}]{expires: began.Add(t.options.NegativeTTL).UnixNano()})
@@ -139,6 +153,36 @@ func (t *Tier[K, V]) load(ctx context.Context, key K, generation uint64, fetch F
 		})
 	}
 	return result[V]{value, presence, err}
+}
+
+func (t *Tier[K, V]) keep(key K, value V, loaded time.Time) {
+	t.found.Set(key, entry[V]{value, loaded.UnixNano(), loaded.Add(t.options.TTL).UnixNano()})
+	t.absent.Invalidate(key)
+}
+
+// Share puts a shared cache between the tier and what it loads from. applied is
+// the revision up to which this replica has read the feed. Call it before use.
+func (t *Tier[K, V]) Share(level *Level[K, V], applied func() identity.Revision) {
+	t.level, t.applied = level, applied
+}
+
+// Bury overwrites a key's shared value with a tombstone, where anything is shared.
+func (t *Tier[K, V]) Bury(key K, revision identity.Revision) {
+	if t.level != nil {
+		t.level.Bury(key, revision)
+	}
+}
+
+// Stale answers from what was loaded within the age, though its life or the lease
+// has ended: for when nothing can be asked. What an invalidation removed is gone
+// here too.
+func (t *Tier[K, V]) Stale(key K, now time.Time, age time.Duration) (V, bool) {
+	e, ok := t.found.GetIfPresent(key)
+	if !ok || now.UnixNano()-e.loaded >= int64(age) {
+		var none V
+		return none, false
+	}
+	return e.value, true
 }
 
 // Forget removes one key. Call it within Fence.Invalidate.

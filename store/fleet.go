@@ -2,15 +2,13 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"postern/authz/identity"
 )
 
-// ErrPruned: the feed no longer holds what follows the given revision; whoever
-// asked must forget everything and begin at the latest one.
-var ErrPruned = errors.New("the change feed is pruned beyond this revision")
+// ErrPruned: the feed no longer holds what follows the given revision.
+var ErrPruned = identity.ErrPruned
 
 // Replicas keeps which servers run and how far each has applied the feed. It
 // writes no audit event and no change, and need not survive a crash of the store:

@@ -1,6 +1,9 @@
 package identity
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // ChangeKind says which family of records a change touches.
 type ChangeKind string
@@ -30,3 +33,7 @@ type Change struct {
 	Resource ResourceID
 	At       time.Time
 }
+
+// ErrPruned: the feed no longer holds what follows the given revision; whoever
+// asked must forget everything and begin at the latest one.
+var ErrPruned = errors.New("the change feed is pruned beyond this revision")

@@ -1,6 +1,9 @@
 package identity
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // MaxGrants and MaxGrantLength bound what one credential may carry, so that the
 // header made of them stays far below Envoy's limits.
@@ -45,3 +48,21 @@ func (g Grants) Has(name string) bool {
 
 // String is the names joined by commas: the form of the x-permissions header.
 func (g Grants) String() string { return g.joined }
+
+// MarshalJSON writes the names as an array.
+func (g Grants) MarshalJSON() ([]byte, error) {
+	if g.list == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(g.list)
+}
+
+// UnmarshalJSON reads an array of names.
+func (g *Grants) UnmarshalJSON(text []byte) error {
+	var names []string
+	if err := json.Unmarshal(text, &names); err != nil {
+		return err
+	}
+	*g = NewGrants(names...)
+	return nil
+}

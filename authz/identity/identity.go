@@ -6,6 +6,7 @@ package identity
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 	"unsafe"
 )
@@ -52,6 +53,18 @@ func DigestOf(credential string) Digest {
 
 // String is the digest in lower-case hexadecimal.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText is the digest in hexadecimal.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads hexadecimal of exactly 32 bytes.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(d)) {
+		return errors.New("a digest is 64 hexadecimal characters")
+	}
+	_, err := hex.Decode(d[:], text)
+	return err
+}
 
 // Method says how a principal authenticated; the upstream gets it as x-auth-method.
 type Method string
@@ -135,6 +148,7 @@ type TokenRef struct {
 // token that was revoked here.
 type Token struct {
 	Ref       TokenRef
+	User      UserID    // of a minted one; empty for a foreign token
 	RevokedAt time.Time // zero: not revoked
 	Revision  Revision
 }

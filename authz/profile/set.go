@@ -18,6 +18,16 @@ type Set struct {
 // ByName returns the profile of that name, or nil.
 func (s *Set) ByName(name identity.ProfileName) *Profile { return s.byName[name] }
 
+// AssumeEnvironment gives the environment to every profile that names none. Call it
+// before the set is shared.
+func (s *Set) AssumeEnvironment(e identity.Environment) {
+	for _, p := range s.byName {
+		if p.Environment == "" {
+			p.Environment = e
+		}
+	}
+}
+
 // Names lists the profiles in the order of the alphabet; the caller must not
 // change it.
 func (s *Set) Names() []identity.ProfileName { return s.names }

@@ -18,6 +18,7 @@ import (
 // caches are the tiers of one replica, behind one fence.
 type caches struct {
 	fence       *cache.Fence
+	history     *cache.History
 	keys        *cache.Tier[identity.Digest, *identity.Key]
 	orgs        *cache.Tier[identity.OrgID, *identity.Organization]
 	slugs       *cache.Tier[identity.OrgSlug, *identity.Organization]
@@ -36,7 +37,7 @@ const (
 )
 
 func newCaches(ttl, negativeTTL time.Duration, size int, clock func() time.Time) (*caches, error) {
-	c := &caches{fence: &cache.Fence{}}
+	c := &caches{fence: &cache.Fence{}, history: cache.NewHistory(feedReplay, 0)}
 	options := cache.Options{
 		TTL: ttl, NegativeTTL: negativeTTL, Size: size, NegativeSize: max(1000, size/10),
 		Loads: recordLoads, Clock: clock,
@@ -88,6 +89,18 @@ func (c *caches) apply(change identity.Change) {
 		c.resources.ForgetWhere(func(_ identity.ResourceRef, r *identity.Resource) bool { return r.ID == change.Resource })
 		c.resources.ForgetAbsent()
 	}
+}
+
+// forget empties every tier.
+func (c *caches) forget() {
+	c.keys.ForgetAll()
+	c.orgs.ForgetAll()
+	c.slugs.ForgetAll()
+	c.users.ForgetAll()
+	c.subjects.ForgetAll()
+	c.memberships.ForgetAll()
+	c.tokens.ForgetAll()
+	c.resources.ForgetAll()
 }
 
 // ports are the engine's ports over the caches and the store behind them.

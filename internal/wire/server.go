@@ -38,8 +38,9 @@ import (
 // The feed is read at every commit and, should a hint be lost, every poll; caches
 // are trusted for the lease after a read.
 const (
-	feedPoll  = time.Second
-	feedLease = 5 * time.Second
+	feedPoll   = time.Second
+	feedLease  = 5 * time.Second
+	feedReplay = 10_000
 )
 
 // Server is a whole Postern: the Check service, the management API and what they
@@ -73,6 +74,7 @@ func New(ctx context.Context, c config.Config, env func(string) (string, bool), 
 	if err != nil {
 		return nil, err
 	}
+	set.AssumeEnvironment(c.Environment)
 	if s.store, err = openStore(ctx, c.Store.URL); err != nil {
 		return nil, err
 	}
@@ -119,8 +121,8 @@ func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *ob
 	if err := ensureSigningKeys(ctx, s.store, set, ring, time.Now); err != nil {
 		return err
 	}
-	s.follower, err = cache.NewFollower(s.store, s.caches.fence, s.caches.apply, cache.FollowerOptions{
-		Poll: feedPoll, Lease: feedLease, Clock: time.Now, Log: s.log,
+	s.follower, err = cache.NewFollower(s.store, s.caches.fence, s.caches.history, s.caches.apply, cache.FollowerOptions{
+		Poll: feedPoll, Lease: feedLease, Replay: feedReplay, Forget: s.caches.forget, Clock: time.Now, Log: s.log,
 	})
 	if err != nil {
 		return err

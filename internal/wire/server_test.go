@@ -227,6 +227,16 @@ func TestSwitchingOffReachesEveryCredentialAtOnce(t *testing.T) {
 	s.expect(t, "a token issued after that", byToken(fresh.Secret), 200, "allowed")
 }
 
+func TestAKeyOfAnotherEnvironmentIsRefused(t *testing.T) {
+	s := start(t, func(c *config.Config) { c.Environment = "production" })
+	s.org(t, "acme")
+	s.expect(t, "a key made here", jobs(s.key(t, "authenta", "acme", "READ").Secret), 200, "allowed")
+	staging := must[*adminv1.CreateKeyResponse](t)(s.keys().CreateKey(s.ctx, &adminv1.CreateKeyRequest{
+		Profile: "authenta", OrganizationId: "acme", Permissions: []string{"READ"}, Environment: "staging",
+	}))
+	s.expect(t, "a key made for staging", jobs(staging.Secret), 401, "wrong_environment")
+}
+
 func TestWhatWasMissedWorksAtOnceWhenItIsCreated(t *testing.T) {
 	s := start(t, nil)
 	s.org(t, "acme")

@@ -34,7 +34,7 @@ type snapshots struct {
 // make builds the snapshot of a set of profiles.
 func (s *snapshots) make(set *profile.Set) (*authz.Snapshot, error) {
 	snapshot := &authz.Snapshot{
-		Profiles: set, Default: s.config.Profiles.Default, Environment: s.config.Environment,
+		Profiles: set, Default: s.config.Profiles.Default,
 		Tokens: map[identity.ProfileName]authz.Tokens{}, AdminKeys: map[identity.ProfileName]identity.Digest{},
 	}
 	if name := s.config.Profiles.Default; name != "" && set.ByName(name) == nil {
