@@ -10,7 +10,7 @@ const (
 	ActionUserCreate       = "user.create"        // the user; issuer
 	ActionUserDisable      = "user.disable"       // the user
 	ActionUserEnable       = "user.enable"        // the user
-	ActionUserRevokeTokens = "user.revoke_tokens" // the user; tokens: how many minted ones
+	ActionUserRevokeTokens = "user.revoke_tokens" //nolint:gosec // the user; tokens: how many minted ones
 	ActionMembershipPut    = "membership.put"     // the user; grants
 	ActionMembershipDelete = "membership.delete"  // the user
 

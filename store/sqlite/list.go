@@ -83,7 +83,7 @@ func readAll[T any](ctx context.Context, db querier, scan func(row) (T, error), 
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var records []T
 	for rows.Next() {
 		record, err := scan(rows)

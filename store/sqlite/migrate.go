@@ -41,7 +41,7 @@ func migrate(ctx context.Context, path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func statusOf(ctx context.Context, path string) (SchemaStatus, error) {
 	if err != nil {
 		return SchemaStatus{}, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 
 	provider, err := migrations(db)
 	if err != nil {

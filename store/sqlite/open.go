@@ -72,7 +72,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{writes: writes, reads: reads, clock: o.Clock}
 	if s.clock == nil {
-		s.clock = time.Now
+		s.clock = time.Now //nolint:forbidigo // the default of what is injected
 	}
 	if err := writes.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	tokenColumns = `id, profile, kind, name, coalesce(org_id, ''), user_id, grants, issued_at, expires_at, revoked_at, revision`
+	tokenColumns = `id, profile, kind, name, coalesce(org_id, ''), user_id, grants, issued_at, expires_at, revoked_at, revision` //nolint:gosec // columns, no credential
 	insertToken  = `INSERT INTO tokens (id, profile, kind, name, org_id, user_id, grants, issued_at, expires_at, revoked_at, revision)
 		VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?) RETURNING ` + tokenColumns
 	selectToken   = `SELECT ` + tokenColumns + ` FROM tokens WHERE id = ?`

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -126,7 +125,7 @@ func interruptedMutations(t *testing.T, s store.Store) {
 	for i := range 60 {
 		before := readWritten(t, s)
 		id := identity.KeyID(fmt.Sprintf("cut-%d", i))
-		short, cancel := context.WithTimeout(t.Context(), rand.N(2*time.Millisecond))
+		short, cancel := context.WithTimeout(t.Context(), time.Duration(i)*30*time.Microsecond)
 		created, err := s.CreateKey(short, operator, key(id), store.KeyLimit{})
 		cancel()
 

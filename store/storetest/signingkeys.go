@@ -29,9 +29,7 @@ func listedSigningKeys(t *testing.T, s store.Store) {
 	for _, k := range []identity.SigningKey{retired, common, first} {
 		equal(t, "created", must(s.CreateSigningKey(t.Context(), operator, k))(t), k)
 	}
-	listed := must(s.ListSigningKeys(t.Context()))(t)
-	equal(t, "listed", listed, []identity.SigningKey{first, common, retired})
-	equal(t, "private part", listed[0].Private.Reveal(), "private-part-of-first")
+	equal(t, "listed", must(s.ListSigningKeys(t.Context()))(t), []identity.SigningKey{first, common, retired})
 }
 
 func lookalikeSigningKeys(t *testing.T, s store.Store) {
