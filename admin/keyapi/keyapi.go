@@ -243,7 +243,8 @@ func refuse(w http.ResponseWriter, d *Denied) {
 		w.Header().Add(header.Name, header.Value)
 	}
 	w.WriteHeader(d.Status)
-	_, _ = w.Write([]byte(d.Body)) // a client that is gone is no concern of ours
+	// A client that is gone is no concern of ours.
+	_, _ = w.Write([]byte(d.Body)) //nolint:gosec // the body is the profile's own text, made at load, not the client's
 }
 
 func writeDetail(w http.ResponseWriter, status int, detail string) {

@@ -17,6 +17,7 @@ type decisions struct {
 	service *admin.Service
 }
 
+// Check implements the rpc of DecisionService.
 func (s *decisions) Check(ctx context.Context, r *adminv1.CheckRequest) (*adminv1.CheckResponse, error) {
 	explained, err := s.service.Check(ctx, admin.Request{
 		Profile: identity.ProfileName(r.GetProfile()), Host: r.GetHost(), Method: r.GetMethod(), Path: r.GetPath(), Scheme: r.GetScheme(),

@@ -144,7 +144,7 @@ func (h *handler) recovered(w http.ResponseWriter, r *http.Request) {
 	if cause == nil {
 		return
 	}
-	if cause == http.ErrAbortHandler {
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(cause)
 	}
 	h.log.ErrorContext(r.Context(), "recovered from a panic in the management API", "panic", cause, "stack", string(debug.Stack()))

@@ -16,6 +16,7 @@ type organizations struct {
 	service *admin.Service
 }
 
+// CreateOrganization implements the rpc of OrganizationService.
 func (s *organizations) CreateOrganization(ctx context.Context, r *adminv1.CreateOrganizationRequest) (*adminv1.CreateOrganizationResponse, error) {
 	created, err := s.service.CreateOrganization(ctx, actor, admin.NewOrganization{
 		ID: identity.OrgID(r.GetId()), Slug: identity.OrgSlug(r.GetSlug()), Name: r.GetName(), Plan: r.GetPlan(),
@@ -26,6 +27,7 @@ func (s *organizations) CreateOrganization(ctx context.Context, r *adminv1.Creat
 	return &adminv1.CreateOrganizationResponse{Organization: organization(created)}, nil
 }
 
+// GetOrganization implements the rpc of OrganizationService.
 func (s *organizations) GetOrganization(ctx context.Context, r *adminv1.GetOrganizationRequest) (*adminv1.GetOrganizationResponse, error) {
 	if r.GetId() != "" && r.GetSlug() != "" {
 		return nil, s.status(ctx, &admin.Error{Code: admin.Invalid, Violations: []admin.Violation{
@@ -45,6 +47,7 @@ func (s *organizations) GetOrganization(ctx context.Context, r *adminv1.GetOrgan
 	return &adminv1.GetOrganizationResponse{Organization: organization(found)}, nil
 }
 
+// ListOrganizations implements the rpc of OrganizationService.
 func (s *organizations) ListOrganizations(ctx context.Context, r *adminv1.ListOrganizationsRequest) (*adminv1.ListOrganizationsResponse, error) {
 	list, next, err := s.service.ListOrganizations(ctx, admin.Paging{Size: r.GetPageSize(), Token: r.GetPageToken()})
 	if err != nil {
@@ -53,6 +56,7 @@ func (s *organizations) ListOrganizations(ctx context.Context, r *adminv1.ListOr
 	return &adminv1.ListOrganizationsResponse{Organizations: all(list, organization), NextPageToken: next}, nil
 }
 
+// DisableOrganization implements the rpc of OrganizationService.
 func (s *organizations) DisableOrganization(ctx context.Context, r *adminv1.DisableOrganizationRequest) (*adminv1.DisableOrganizationResponse, error) {
 	changed, confirmed, err := s.service.SetOrganizationDisabled(ctx, actor, identity.OrgID(r.GetId()), true)
 	if err != nil {
@@ -61,6 +65,7 @@ func (s *organizations) DisableOrganization(ctx context.Context, r *adminv1.Disa
 	return &adminv1.DisableOrganizationResponse{Organization: organization(changed), Confirmation: confirmation(confirmed)}, nil
 }
 
+// EnableOrganization implements the rpc of OrganizationService.
 func (s *organizations) EnableOrganization(ctx context.Context, r *adminv1.EnableOrganizationRequest) (*adminv1.EnableOrganizationResponse, error) {
 	changed, confirmed, err := s.service.SetOrganizationDisabled(ctx, actor, identity.OrgID(r.GetId()), false)
 	if err != nil {

@@ -16,6 +16,7 @@ type tokens struct {
 	service *admin.Service
 }
 
+// IssueToken implements the rpc of TokenService.
 func (s *tokens) IssueToken(ctx context.Context, r *adminv1.IssueTokenRequest) (*adminv1.IssueTokenResponse, error) {
 	issued, err := s.service.IssueToken(ctx, actor, admin.NewToken{
 		Profile: identity.ProfileName(r.GetProfile()), Kind: storeTokenKind(r.GetKind()), Name: r.GetName(),
@@ -28,6 +29,7 @@ func (s *tokens) IssueToken(ctx context.Context, r *adminv1.IssueTokenRequest) (
 	return &adminv1.IssueTokenResponse{Token: token(issued.Token), Secret: issued.Signed.Reveal()}, nil
 }
 
+// GetToken implements the rpc of TokenService.
 func (s *tokens) GetToken(ctx context.Context, r *adminv1.GetTokenRequest) (*adminv1.GetTokenResponse, error) {
 	found, err := s.service.Token(ctx, identity.TokenID(r.GetId()))
 	if err != nil {
@@ -36,6 +38,7 @@ func (s *tokens) GetToken(ctx context.Context, r *adminv1.GetTokenRequest) (*adm
 	return &adminv1.GetTokenResponse{Token: token(found)}, nil
 }
 
+// ListTokens implements the rpc of TokenService.
 func (s *tokens) ListTokens(ctx context.Context, r *adminv1.ListTokensRequest) (*adminv1.ListTokensResponse, error) {
 	filter := store.TokenFilter{
 		Profile: identity.ProfileName(r.GetProfile()), Org: identity.OrgID(r.GetOrganizationId()),
@@ -48,6 +51,7 @@ func (s *tokens) ListTokens(ctx context.Context, r *adminv1.ListTokensRequest) (
 	return &adminv1.ListTokensResponse{Tokens: all(list, token), NextPageToken: next}, nil
 }
 
+// RotateToken implements the rpc of TokenService.
 func (s *tokens) RotateToken(ctx context.Context, r *adminv1.RotateTokenRequest) (*adminv1.RotateTokenResponse, error) {
 	rotated, err := s.service.RotateToken(ctx, actor, identity.TokenID(r.GetId()), expiry(r.GetExpireTime(), r.GetTtl()))
 	if err != nil {
@@ -59,6 +63,7 @@ func (s *tokens) RotateToken(ctx context.Context, r *adminv1.RotateTokenRequest)
 	}, nil
 }
 
+// RevokeToken implements the rpc of TokenService.
 func (s *tokens) RevokeToken(ctx context.Context, r *adminv1.RevokeTokenRequest) (*adminv1.RevokeTokenResponse, error) {
 	ref := identity.TokenRef{Issuer: identity.Issuer(r.GetIssuer()), ID: identity.TokenID(r.GetId())}
 	revoked, confirmed, err := s.service.RevokeToken(ctx, actor, ref)
@@ -71,6 +76,7 @@ func (s *tokens) RevokeToken(ctx context.Context, r *adminv1.RevokeTokenRequest)
 	}, nil
 }
 
+// RevokeUserTokens implements the rpc of TokenService.
 func (s *tokens) RevokeUserTokens(ctx context.Context, r *adminv1.RevokeUserTokensRequest) (*adminv1.RevokeUserTokensResponse, error) {
 	holder, revoked, confirmed, err := s.service.RevokeUserTokens(ctx, actor, identity.UserID(r.GetUserId()))
 	if err != nil {

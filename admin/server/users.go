@@ -15,6 +15,7 @@ type users struct {
 	service *admin.Service
 }
 
+// CreateUser implements the rpc of UserService.
 func (s *users) CreateUser(ctx context.Context, r *adminv1.CreateUserRequest) (*adminv1.CreateUserResponse, error) {
 	created, err := s.service.CreateUser(ctx, actor, admin.NewUser{
 		ID: identity.UserID(r.GetId()), Issuer: identity.Issuer(r.GetIssuer()), Subject: r.GetSubject(),
@@ -26,6 +27,7 @@ func (s *users) CreateUser(ctx context.Context, r *adminv1.CreateUserRequest) (*
 	return &adminv1.CreateUserResponse{User: user(created)}, nil
 }
 
+// GetUser implements the rpc of UserService.
 func (s *users) GetUser(ctx context.Context, r *adminv1.GetUserRequest) (*adminv1.GetUserResponse, error) {
 	found, err := s.service.User(ctx, identity.UserID(r.GetId()))
 	if err != nil {
@@ -34,6 +36,7 @@ func (s *users) GetUser(ctx context.Context, r *adminv1.GetUserRequest) (*adminv
 	return &adminv1.GetUserResponse{User: user(found)}, nil
 }
 
+// ListUsers implements the rpc of UserService.
 func (s *users) ListUsers(ctx context.Context, r *adminv1.ListUsersRequest) (*adminv1.ListUsersResponse, error) {
 	list, next, err := s.service.ListUsers(ctx, identity.OrgID(r.GetOrganizationId()), admin.Paging{Size: r.GetPageSize(), Token: r.GetPageToken()})
 	if err != nil {
@@ -42,6 +45,7 @@ func (s *users) ListUsers(ctx context.Context, r *adminv1.ListUsersRequest) (*ad
 	return &adminv1.ListUsersResponse{Users: all(list, user), NextPageToken: next}, nil
 }
 
+// DisableUser implements the rpc of UserService.
 func (s *users) DisableUser(ctx context.Context, r *adminv1.DisableUserRequest) (*adminv1.DisableUserResponse, error) {
 	changed, confirmed, err := s.service.SetUserDisabled(ctx, actor, identity.UserID(r.GetId()), true)
 	if err != nil {
@@ -50,6 +54,7 @@ func (s *users) DisableUser(ctx context.Context, r *adminv1.DisableUserRequest) 
 	return &adminv1.DisableUserResponse{User: user(changed), Confirmation: confirmation(confirmed)}, nil
 }
 
+// EnableUser implements the rpc of UserService.
 func (s *users) EnableUser(ctx context.Context, r *adminv1.EnableUserRequest) (*adminv1.EnableUserResponse, error) {
 	changed, confirmed, err := s.service.SetUserDisabled(ctx, actor, identity.UserID(r.GetId()), false)
 	if err != nil {
@@ -58,6 +63,7 @@ func (s *users) EnableUser(ctx context.Context, r *adminv1.EnableUserRequest) (*
 	return &adminv1.EnableUserResponse{User: user(changed), Confirmation: confirmation(confirmed)}, nil
 }
 
+// PutMembership implements the rpc of UserService.
 func (s *users) PutMembership(ctx context.Context, r *adminv1.PutMembershipRequest) (*adminv1.PutMembershipResponse, error) {
 	ref := identity.MembershipRef{Org: identity.OrgID(r.GetOrganizationId()), User: identity.UserID(r.GetUserId())}
 	put, confirmed, err := s.service.PutMembership(ctx, actor, ref, r.GetPermissions())
@@ -67,6 +73,7 @@ func (s *users) PutMembership(ctx context.Context, r *adminv1.PutMembershipReque
 	return &adminv1.PutMembershipResponse{Membership: membership(put), Confirmation: confirmation(confirmed)}, nil
 }
 
+// DeleteMembership implements the rpc of UserService.
 func (s *users) DeleteMembership(ctx context.Context, r *adminv1.DeleteMembershipRequest) (*adminv1.DeleteMembershipResponse, error) {
 	ref := identity.MembershipRef{Org: identity.OrgID(r.GetOrganizationId()), User: identity.UserID(r.GetUserId())}
 	confirmed, err := s.service.DeleteMembership(ctx, actor, ref)
@@ -76,6 +83,7 @@ func (s *users) DeleteMembership(ctx context.Context, r *adminv1.DeleteMembershi
 	return &adminv1.DeleteMembershipResponse{Confirmation: confirmation(confirmed)}, nil
 }
 
+// ListMemberships implements the rpc of UserService.
 func (s *users) ListMemberships(ctx context.Context, r *adminv1.ListMembershipsRequest) (*adminv1.ListMembershipsResponse, error) {
 	list, err := s.service.ListMemberships(ctx, identity.UserID(r.GetUserId()))
 	if err != nil {

@@ -23,12 +23,12 @@ type table struct {
 	rows   [][]string
 }
 
-// print writes the message as JSON, or as the table that is made of it.
-func (a *app) print(message proto.Message, make func() table) error {
+// print writes the message as JSON, or as the table that tabulate makes of it.
+func (a *app) print(message proto.Message, tabulate func() table) error {
 	if a.output == "json" {
 		return a.printJSON(message)
 	}
-	t := make()
+	t := tabulate()
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	if len(t.header) > 0 {
 		fmt.Fprintln(w, strings.Join(t.header, "\t"))
