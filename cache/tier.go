@@ -129,7 +129,7 @@ func (t *Tier[K, V]) load(ctx context.Context, key K, generation uint64, fetch F
 		return result[V]{presence: authz.Busy, err: fmt.Errorf("waiting for a place to load a record: %w", ctx.Err())}
 	}
 	began := t.options.Clock()
-	if t.level != nil {
+	if t.level != nil && t.fence.Trusted(began) { // without the feed nobody can tell what it still says
 		if e, ok := t.level.get(ctx, key, began); ok {
 			t.fence.admit(generation, func() { t.keep(key, e.Value, e.LoadedAt) })
 			return result[V]{value: e.Value, presence: authz.Found}

@@ -211,7 +211,8 @@ func TestAFloodOfAbsencesDisplacesNoRecord(t *testing.T) {
 	for i := range 50 {
 		f.expect(t, string(rune('a'+i)), "v", authz.Found)
 	}
-	if _, absences := f.Len(); absences > 200 {
+	f.absent.CleanUp() // what is over the bound goes soon; here, now
+	if _, absences := f.Len(); absences > 100 {
 		t.Errorf("%d absences are kept, the bound is 100", absences)
 	}
 }
