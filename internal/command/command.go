@@ -63,6 +63,9 @@ func serve(env Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := c.RequireAdminKey(); err != nil {
+				return &UsageError{err}
+			}
 			log, err := observe.NewLogger(cmd.ErrOrStderr(), c.Log.Format, c.Log.Level)
 			if err != nil {
 				return &UsageError{err}

@@ -85,7 +85,7 @@ func actorOf(p *authz.Principal) store.Actor {
 	case p.User != "":
 		return store.Actor("user:" + p.User)
 	}
-	return store.Actor(p.Method)
+	return "profile_" + store.Actor(p.Method) // the profile's administrator, not the server's
 }
 
 // confirmTimeout bounds waiting for the replicas.

@@ -106,7 +106,11 @@ func openStore(ctx context.Context, url string) (store.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.url: %w", err)
 	}
-	return sqlite.Open(ctx, sqlite.Options{Path: parsed.Path})
+	opened, err := sqlite.Open(ctx, sqlite.Options{Path: parsed.Path})
+	if err != nil {
+		return nil, err // and no store that is not nil but holds nothing
+	}
+	return opened, nil
 }
 
 func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *observe.Decisions) error {
@@ -198,6 +202,9 @@ func (s *Server) makeManagement(registry *prometheus.Registry, set *profile.Set)
 		})
 		if err != nil {
 			return err
+		}
+		if open[keyapi.Path] != nil {
+			return fmt.Errorf("profile %q: another profile serves keys at %s already; take key_management from one of them", name, keyapi.Path)
 		}
 		open[keyapi.Path], open[keyapi.Path+"/"] = api, api
 	}
