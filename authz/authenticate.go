@@ -32,6 +32,11 @@ func (c *check) authenticateKey(raw string, digest identity.Digest) outcome {
 	var cause error
 	if presence == Unknown && c.blocking {
 		key, presence, cause = keys.Load(c.ctx, &c.profile.Keys.Format, raw, digest)
+		if presence == Unavailable && c.profile.ServeStaleFor > 0 {
+			if old, known := keys.Stale(digest, c.now, c.profile.ServeStaleFor); known != Unknown {
+				key, presence, c.out.Stale = old, known, true
+			}
+		}
 	}
 	switch presence {
 	case Found:

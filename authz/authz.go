@@ -96,6 +96,9 @@ type Decision struct {
 	// Cost was charged by this decision: 0 where none was, or where the same
 	// request had been charged before.
 	Charged identity.Credits
+	// Stale says that the store could not be asked, and that an older record than
+	// usual was decided by, as the profile allows.
+	Stale bool
 	// Cause is the private reason behind Internal or Unavailable, for the log only.
 	Cause error
 }
@@ -130,6 +133,10 @@ type Source[K comparable, V any] interface {
 	// Load may block up to the context's deadline and answers Found, Absent,
 	// Unavailable or Busy, the last two with the cause.
 	Load(ctx context.Context, key K) (V, Presence, error)
+	// Stale never blocks and answers from what was loaded within the age, for when
+	// nothing can be asked: Found, Absent or Unknown. What is known to have changed
+	// since is Unknown.
+	Stale(key K, now time.Time, age time.Duration) (V, Presence)
 }
 
 // Keys tells whose an API key is.
@@ -139,4 +146,6 @@ type Keys interface {
 	// Load authenticates the raw key, which has the format's shape: Absent where
 	// no record has it. It answers like Source.Load.
 	Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (*identity.Key, Presence, error)
+	// Stale answers like Source.Stale.
+	Stale(digest identity.Digest, now time.Time, age time.Duration) (*identity.Key, Presence)
 }

@@ -176,7 +176,15 @@ func lookup[K comparable, V any](c *check, source Source[K, V], key K) (V, Prese
 	if presence != Unknown || !c.blocking {
 		return value, presence, nil
 	}
-	return source.Load(c.ctx, key)
+	value, presence, err := source.Load(c.ctx, key)
+	if presence != Unavailable || c.profile.ServeStaleFor == 0 {
+		return value, presence, err
+	}
+	if old, known := source.Stale(key, c.now, c.profile.ServeStaleFor); known != Unknown {
+		c.out.Stale = true
+		return old, known, nil
+	}
+	return value, presence, err
 }
 
 // permission asks whether the principal's grants cover the route.

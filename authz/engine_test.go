@@ -272,6 +272,27 @@ func TestWhatCannotBeAskedIsUnavailableAndNeverInvalid(t *testing.T) {
 	}
 }
 
+func TestAProfileMayDecideByOlderRecordsForAWhile(t *testing.T) {
+	w := newWorld(t)
+	raw := w.key(t, "patient", nil)
+	in := request("patient.example", "GET", "/x", "authorization", "Bearer "+raw)
+	w.keys.cold, w.keys.broken = true, errors.New("the store is down")
+	w.orgs.cold, w.orgs.broken = true, errors.New("the store is down")
+	if d := w.both(t, in); d.Reason != reason.Allowed || !d.Stale {
+		t.Errorf("within the window: %v, stale %v", d.Reason, d.Stale)
+	}
+	unknown := request("patient.example", "GET", "/x", "authorization", "Bearer "+raw)
+	w.keys.age = 5 * time.Minute
+	if d := w.both(t, unknown); d.Reason != reason.Unavailable || d.Stale {
+		t.Errorf("after the window: %v, stale %v", d.Reason, d.Stale)
+	}
+	w.keys.age, w.keys.broken = 0, nil
+	w.orgs.broken = nil
+	if d := w.both(t, in); d.Reason != reason.Allowed || d.Stale {
+		t.Errorf("once the store is back: %v, stale %v", d.Reason, d.Stale)
+	}
+}
+
 func TestDecideAsksForIOWhereItCannotTell(t *testing.T) {
 	w := newWorld(t)
 	raw := w.key(t, "shop", nil)

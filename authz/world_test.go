@@ -59,8 +59,15 @@ tokens:
     directory: required
 organization: { from: header x-org-slug }
 ---
+profile: patient
+hosts: [patient.example]
+on_store_unavailable: { serve_stale_for: 5m }
+credentials: [ { bearer: api_key } ]
+api_keys: { prefix: pa_, checksum: true, hash: sha256 }
+---
 profile: locked
 hosts: [locked.example]
+on_store_unavailable: deny
 require_https: true
 credentials: [ { bearer: api_key } ]
 api_keys: { prefix: lo_, checksum: true, hash: sha256 }
@@ -74,6 +81,7 @@ type memory[K comparable, V any] struct {
 	cold    bool  // nothing is cached
 	broken  error // Load fails
 	loads   int
+	age     time.Duration // of what is known
 }
 
 func (m *memory[K, V]) Cached(key K, _ time.Time) (V, authz.Presence) {
@@ -92,6 +100,14 @@ func (m *memory[K, V]) Load(_ context.Context, key K) (V, authz.Presence, error)
 	}
 	v, p := m.find(key)
 	return v, p, nil
+}
+
+func (m *memory[K, V]) Stale(key K, _ time.Time, age time.Duration) (V, authz.Presence) {
+	if m.age >= age {
+		var none V
+		return none, authz.Unknown
+	}
+	return m.find(key)
 }
 
 func (m *memory[K, V]) find(key K) (V, authz.Presence) {

@@ -148,7 +148,7 @@ func (t *Tier[K, V]) load(ctx context.Context, key K, generation uint64, fetch F
 		}
 	case authz.Absent:
 		t.fence.admit(generation, func() {
-			t.absent.Set(key, entry[struct{}]{expires: began.Add(t.options.NegativeTTL).UnixNano()})
+			t.absent.Set(key, entry[struct{}]{loaded: began.UnixNano(), expires: began.Add(t.options.NegativeTTL).UnixNano()})
 			t.found.Invalidate(key)
 		})
 	}
@@ -174,15 +174,17 @@ func (t *Tier[K, V]) Bury(key K, revision identity.Revision) {
 }
 
 // Stale answers from what was loaded within the age, though its life or the lease
-// has ended: for when nothing can be asked. What an invalidation removed is gone
-// here too.
-func (t *Tier[K, V]) Stale(key K, now time.Time, age time.Duration) (V, bool) {
-	e, ok := t.found.GetIfPresent(key)
-	if !ok || now.UnixNano()-e.loaded >= int64(age) {
-		var none V
-		return none, false
+// has ended: Found, Absent or Unknown. What an invalidation removed is gone here too.
+func (t *Tier[K, V]) Stale(key K, now time.Time, age time.Duration) (V, authz.Presence) {
+	oldest := now.UnixNano() - int64(age)
+	if e, ok := t.found.GetIfPresent(key); ok && e.loaded > oldest {
+		return e.value, authz.Found
 	}
-	return e.value, true
+	var none V
+	if e, ok := t.absent.GetIfPresent(key); ok && e.loaded > oldest {
+		return none, authz.Absent
+	}
+	return none, authz.Unknown
 }
 
 // Forget removes one key. Call it within Fence.Invalidate.

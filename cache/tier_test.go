@@ -200,6 +200,27 @@ func TestNothingIsKnownOnceTheLeaseHasEnded(t *testing.T) {
 	f.expect(t, "k", "v", authz.Found)
 }
 
+func TestAnOldEntryIsStaleUntilItsAgeOrAnInvalidation(t *testing.T) {
+	f := newFixture(t)
+	f.Load(t.Context(), "k", found("v"))
+	f.Load(t.Context(), "no", absent)
+	f.clock.advance(time.Minute)
+	f.expect(t, "k", "", authz.Unknown)
+	if v, p := f.Stale("k", f.clock.now(), 2*time.Minute); v != "v" || p != authz.Found {
+		t.Errorf("within the age: %q, %v", v, p)
+	}
+	if _, p := f.Stale("no", f.clock.now(), 2*time.Minute); p != authz.Absent {
+		t.Errorf("an absence within the age: %v", p)
+	}
+	if _, p := f.Stale("k", f.clock.now(), time.Minute); p != authz.Unknown {
+		t.Errorf("at the age: %v", p)
+	}
+	f.fence.Invalidate(func() { f.Forget("k") })
+	if _, p := f.Stale("k", f.clock.now(), time.Hour); p != authz.Unknown {
+		t.Errorf("after an invalidation: %v", p)
+	}
+}
+
 func TestAFloodOfAbsencesDisplacesNoRecord(t *testing.T) {
 	f := newFixture(t)
 	for i := range 50 {

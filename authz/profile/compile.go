@@ -41,6 +41,7 @@ func compile(t *tree, problems *Problems) *Profile {
 	c.keyManagement()
 	c.profile.Credentials = c.sources("credentials", c.doc.Credentials)
 	c.requestID()
+	c.outage()
 	c.upstream()
 	routes := c.routes()
 	c.headers(routes)
@@ -244,6 +245,18 @@ func (c *compiler) keyManagement() {
 		MaxActive:    int(doc.MaxActive),
 		Roles:        doc.Roles,
 		DefaultRole:  doc.DefaultRole,
+	}
+}
+
+// maxStale bounds how old a record may be to decide by it.
+const maxStale = 24 * time.Hour
+
+// outage reads what to do when the store cannot be asked.
+func (c *compiler) outage() {
+	const path = "on_store_unavailable.serve_stale_for"
+	c.profile.ServeStaleFor = c.duration(path, c.doc.OnOutage.ServeStaleFor)
+	if c.profile.ServeStaleFor > maxStale {
+		c.problem(path, "is longer than 24h; a revocation would wait as long")
 	}
 }
 

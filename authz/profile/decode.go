@@ -17,6 +17,8 @@ type decoder struct {
 var (
 	treeType  = reflect.TypeFor[*tree]()
 	kindsType = reflect.TypeFor[kinds]()
+
+	outageType = reflect.TypeFor[outageDoc]()
 )
 
 func (d *decoder) decode(t *tree, path string, into reflect.Value) {
@@ -45,6 +47,9 @@ func (d *decoder) decode(t *tree, path string, into reflect.Value) {
 }
 
 func (d *decoder) structure(t *tree, path string, into reflect.Value) {
+	if into.Type() == outageType && t.kind == scalarTree && t.value == "deny" {
+		return
+	}
 	if t.kind != mapTree {
 		d.problems.add(t.at, path, "must be a map of fields, not %s", t.describe())
 		return

@@ -21,6 +21,7 @@ type document struct {
 	Preflight     bool                `yaml:"preflight" jsonschema_description:"Admit CORS preflights without a credential, unless a route says otherwise."`
 	Routes        []routeDoc          `yaml:"routes" jsonschema_description:"What is special about a method and a path. The most specific pattern wins."`
 	Upstream      *upstreamDoc        `yaml:"upstream" jsonschema_description:"The names of the headers that tell an upstream who is calling. An empty name sends none."`
+	OnOutage      outageDoc           `yaml:"on_store_unavailable" jsonschema_description:"What happens when the store cannot be asked and the caches' lease has ended: deny (the default, a 503), or serve_stale_for a while."`
 	RequestID     string              `yaml:"request_id" jsonschema:"pattern=^header [a-z0-9-]+$" jsonschema_description:"header NAME: its value makes a repeated metered request free."`
 	KeyManagement *keyManagementDoc   `yaml:"key_management" jsonschema_description:"The key-management API that clients are offered."`
 	Answers       answersDoc          `yaml:"answers" jsonschema_description:"What a denial says, by Reason, by family or by default."`
@@ -33,6 +34,11 @@ type credentialDoc struct {
 	Cookie string `yaml:"cookie" jsonschema_description:"A cookie."`
 	As     kinds  `yaml:"as" jsonschema_description:"How the header or cookie is read."`
 	Keep   bool   `yaml:"keep" jsonschema_description:"Leave the credential in the request the upstream receives."`
+}
+
+// outageDoc is written as deny or as a map.
+type outageDoc struct {
+	ServeStaleFor string `yaml:"serve_stale_for" jsonschema:"required" jsonschema_description:"How old a record may be to decide by it when nothing can be asked, 24h at most. A revocation waits as long."`
 }
 
 // kinds is one kind of credential or a list of them.

@@ -39,6 +39,9 @@ type Profile struct {
 	KeyManagement *KeyManagement
 	// Upstream names the headers an upstream receives.
 	Upstream Upstream
+	// ServeStaleFor is how old a record may be to decide by it when the store
+	// cannot be asked; 0: such requests are denied as unavailable.
+	ServeStaleFor time.Duration
 	// RequestIDHeader, where set, names the header whose value makes a repeated
 	// metered request free; the upstream must honour it too.
 	RequestIDHeader string

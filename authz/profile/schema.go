@@ -36,6 +36,13 @@ func mapType(t reflect.Type) *jsonschema.Schema {
 	case kindsType:
 		kind := &jsonschema.Schema{Type: "string", Enum: []any{"api_key", "token", "admin_key"}}
 		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{kind, {Type: "array", Items: kind}}}
+	case outageType:
+		age := jsonschema.NewProperties()
+		age.Set("serve_stale_for", &jsonschema.Schema{Type: "string"})
+		return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+			{Type: "string", Enum: []any{"deny"}},
+			{Type: "object", Properties: age, Required: []string{"serve_stale_for"}, AdditionalProperties: jsonschema.FalseSchema},
+		}}
 	case reflect.TypeFor[methodsDoc]():
 		return &jsonschema.Schema{
 			Type:                 "object",

@@ -61,6 +61,9 @@ func (l *Log) Write(ctx context.Context, in *authz.Input, d *authz.Decision, ela
 	add("user", string(p.User))
 	add("key", string(p.Key))
 	add("token", string(p.Token))
+	if d.Stale {
+		attrs = append(attrs, slog.Bool("stale", true))
+	}
 	if d.Charged != 0 {
 		attrs = append(attrs, slog.Int64("charged", int64(d.Charged)))
 	}

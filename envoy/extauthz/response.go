@@ -10,6 +10,7 @@ import (
 
 	"postern/authz"
 	"postern/authz/profile"
+	"postern/authz/reason"
 )
 
 // metadataKey holds the decision's facts in the dynamic metadata, for Envoy's
@@ -32,8 +33,8 @@ func allowed(d *authz.Decision) *authv3.CheckResponse {
 // takes that for an allow, whatever else the response says.
 func denied(d *authz.Decision, grpc bool) *authv3.CheckResponse {
 	answer := d.Answer
-	if answer == nil { // no decision: still a denial
-		answer = profile.Closed(d.Reason)
+	if answer == nil { // no decision: still a denial, and a fault
+		answer = profile.Closed(reason.Internal)
 	}
 	headers, body := answer.Headers, answer.Body
 	if grpc {
@@ -75,6 +76,9 @@ func metadata(d *authz.Decision) *structpb.Struct {
 	}
 	if d.Route != nil {
 		add("route", d.Route.Pattern)
+	}
+	if d.Stale {
+		facts["stale"] = structpb.NewBoolValue(true)
 	}
 	p := &d.Principal
 	add("method", string(p.Method))

@@ -12,6 +12,7 @@ import (
 
 	"postern/authz"
 	"postern/authz/identity"
+	"postern/authz/profile"
 	"postern/authz/reason"
 )
 
@@ -30,6 +31,11 @@ type Recorder interface {
 type Journal interface {
 	Write(ctx context.Context, in *authz.Input, out *authz.Decision, elapsed time.Duration)
 }
+
+// maxElapsed is how old a decision may be when it is sent. A process that was
+// stopped and goes on must not answer from before the pause; Envoy has given up long
+// before.
+const maxElapsed = 2 * time.Second
 
 // Server implements envoy.service.auth.v3.Authorization.
 type Server struct {
@@ -59,6 +65,9 @@ func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*auth
 		verdict = s.engine.Resolve(ctx, in.Own(), &decision)
 	}
 	elapsed := s.clock().Sub(began)
+	if verdict == authz.Allow && (elapsed > maxElapsed || ctx.Err() != nil) {
+		verdict = tooLate(&decision)
+	}
 	name := identity.ProfileName("")
 	if decision.Profile != nil {
 		name = decision.Profile.Name
@@ -69,4 +78,14 @@ func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*auth
 		return allowed(&decision), nil
 	}
 	return denied(&decision, speaksGRPC(&in)), nil
+}
+
+// tooLate turns an allow into a denial.
+func tooLate(d *authz.Decision) authz.Verdict {
+	d.Reason, d.Set, d.Remove = reason.Unavailable, nil, nil
+	d.Cause = errors.New("the decision came after its deadline")
+	if d.Answer = profile.Closed(reason.Unavailable); d.Profile != nil {
+		d.Answer = d.Profile.Answer(d.Route, reason.Unavailable)
+	}
+	return authz.Deny
 }
