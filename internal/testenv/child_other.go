@@ -5,4 +5,6 @@ package testenv
 import "syscall"
 
 // childAttributes: only Linux can tie a child's life to its parent's.
-func childAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func childAttributes(as *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: as}
+}

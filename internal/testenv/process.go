@@ -24,6 +24,8 @@ type Command struct {
 	Env  []string // all of it; nil is the parent's
 	Dir  string   // working directory; empty is the parent's
 	Log  string   // file that takes standard output and error; it is begun anew
+	// Credential is whom it runs as; nil is the parent's.
+	Credential *syscall.Credential
 }
 
 // Process is a running child. It ends with Stop, or at the latest when its parent
@@ -50,7 +52,7 @@ func Start(c Command) (*Process, error) {
 	p.cmd.Dir = c.Dir
 	p.cmd.Env = c.Env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = childAttributes()
+	p.cmd.SysProcAttr = childAttributes(c.Credential)
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.Name, err)
 	}
