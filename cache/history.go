@@ -31,6 +31,9 @@ func SubjectOf(c identity.Change) Subject {
 	return Subject{Kind: c.Kind}
 }
 
+// AnyOf names all records of a kind: for a value that a new one may overrule.
+func AnyOf(kind identity.ChangeKind) Subject { return Subject{Kind: kind} }
+
 // KeySubject names a key's record.
 func KeySubject(id identity.KeyID) Subject { return Subject{identity.ChangeKey, string(id)} }
 
@@ -85,6 +88,7 @@ func (h *History) Note(c identity.Change) {
 		h.newest = c.Revision - 1
 	}
 	h.recent[SubjectOf(c)] = c.Revision
+	h.recent[AnyOf(c.Kind)] = c.Revision
 }
 
 // Restart forgets everything up to the floor: nothing older can be judged.

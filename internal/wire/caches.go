@@ -67,6 +67,7 @@ func (c *caches) apply(change identity.Change) {
 	case identity.ChangeKey:
 		if change.Digest != (identity.Digest{}) {
 			c.keys.Forget(change.Digest)
+			c.keys.Bury(change.Digest, change.Revision)
 			return
 		}
 		// The digest of a presented key is not known where only a slow hash is kept.
@@ -74,19 +75,27 @@ func (c *caches) apply(change identity.Change) {
 		c.keys.ForgetAbsent()
 	case identity.ChangeOrganization:
 		c.orgs.Forget(change.Org)
+		c.orgs.Bury(change.Org, change.Revision)
 		c.slugs.ForgetWhere(func(_ identity.OrgSlug, org *identity.Organization) bool { return org.ID == change.Org })
 		c.slugs.ForgetAbsent()
 	case identity.ChangeUser:
 		c.users.Forget(change.User)
+		c.users.Bury(change.User, change.Revision)
 		c.subjects.ForgetWhere(func(_ identity.SubjectRef, user *identity.User) bool { return user.ID == change.User })
 		c.subjects.ForgetAbsent()
 		c.tokens.ForgetAll() // all tokens of a user may have been withdrawn with it
 	case identity.ChangeMembership:
-		c.memberships.Forget(identity.MembershipRef{Org: change.Org, User: change.User})
+		ref := identity.MembershipRef{Org: change.Org, User: change.User}
+		c.memberships.Forget(ref)
+		c.memberships.Bury(ref, change.Revision)
 	case identity.ChangeToken:
 		c.tokens.Forget(change.Token)
+		c.tokens.Bury(change.Token, change.Revision)
 	case identity.ChangeResource:
-		c.resources.ForgetWhere(func(_ identity.ResourceRef, r *identity.Resource) bool { return r.ID == change.Resource })
+		// A foreign resource that was found by its slug may now be overruled by an own one.
+		c.resources.ForgetWhere(func(ref identity.ResourceRef, r *identity.Resource) bool {
+			return r.ID == change.Resource || r.Org != ref.Org
+		})
 		c.resources.ForgetAbsent()
 	}
 }

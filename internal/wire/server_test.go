@@ -250,6 +250,24 @@ func TestWhatWasMissedWorksAtOnceWhenItIsCreated(t *testing.T) {
 	s.expect(t, "after", ask(), 200, "allowed")
 }
 
+func TestAnOwnResourceOverrulesAForeignOneOfTheSameSlugAtOnce(t *testing.T) {
+	s := start(t, nil)
+	s.org(t, "acme")
+	s.org(t, "other")
+	key := s.key(t, "artanis", "acme")
+	ask := func() *authv3.CheckRequest {
+		return request("artanis", "GET", "/api/prompts?projectSlug=same", "x-api-key", key.Secret, "x-org-slug", "acme")
+	}
+	resources := adminv1.NewResourceServiceClient(s.conn)
+	create := func(org string) {
+		must[*adminv1.CreateResourceResponse](t)(resources.CreateResource(s.ctx, &adminv1.CreateResourceRequest{Kind: "project", Slug: "same", OrganizationId: org}))
+	}
+	create("other")
+	s.expect(t, "the other's", ask(), 403, "resource_foreign")
+	create("acme")
+	s.expect(t, "the own", ask(), 200, "allowed")
+}
+
 func TestConcurrentClientsSpendExactlyTheBalance(t *testing.T) {
 	s := start(t, nil)
 	s.org(t, "acme")
