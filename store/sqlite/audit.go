@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"postern/store"
+	"postern/store/internal/cursor"
 )
 
 func scanAuditEvent(r row) (store.AuditEvent, error) {
@@ -21,8 +22,8 @@ func (s *Store) ListAudit(ctx context.Context, filter store.AuditFilter, page st
 	l.equal("org_id", string(filter.Org))
 	l.equal("subject", filter.Subject)
 	l.equal("action", filter.Action)
-	events, next, err := readPage(ctx, s.reads, l, page, scanAuditEvent, func(e store.AuditEvent) position {
-		return position{at: int64(e.Revision)}
+	events, next, err := readPage(ctx, s.reads, l, page, scanAuditEvent, func(e store.AuditEvent) cursor.Position {
+		return cursor.Position{At: int64(e.Revision)}
 	})
 	return events, next, failed(ctx, err, "list audit events")
 }

@@ -2,12 +2,11 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"math"
-	"sync"
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/valid"
 )
 
 const selectChanges = `SELECT revision, kind, org_id, user_id, key_id, digest, token_issuer, token_id, resource_id, at
@@ -23,8 +22,7 @@ func scanChange(r row) (store.Change, error) {
 // ChangesAfter implements store.Changes. Writers take turns, so that revisions
 // are committed in their order and a reader never skips one.
 func (s *Store) ChangesAfter(ctx context.Context, after identity.Revision, limit int) ([]store.Change, error) {
-	if limit < 1 {
-		err := fmt.Errorf("%w: limit is %d: give at least 1", store.ErrInvalid, limit)
+	if err := valid.FeedLimit(limit); err != nil {
 		return nil, failed(ctx, err, "read changes")
 	}
 	after = min(after, math.MaxInt64) // the largest that SQLite counts to
@@ -40,37 +38,4 @@ func (s *Store) LatestRevision(ctx context.Context) (identity.Revision, error) {
 }
 
 // Wake implements store.Changes for the commits of this process.
-func (s *Store) Wake() (<-chan struct{}, func()) { return s.wakes.subscribe() }
-
-// subscribers are the channels to wake. The zero value is ready.
-type subscribers struct {
-	mu       sync.Mutex
-	channels map[chan struct{}]struct{}
-}
-
-func (s *subscribers) subscribe() (<-chan struct{}, func()) {
-	// Room for one: a wake-up that is still waiting stands for all later ones.
-	channel := make(chan struct{}, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.channels == nil {
-		s.channels = make(map[chan struct{}]struct{})
-	}
-	s.channels[channel] = struct{}{}
-	return channel, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.channels, channel)
-	}
-}
-
-func (s *subscribers) wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for channel := range s.channels {
-		select {
-		case channel <- struct{}{}:
-		default:
-		}
-	}
-}
+func (s *Store) Wake() (<-chan struct{}, func()) { return s.wakes.Subscribe() }

@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"postern/store"
 )
 
 func openEmpty(t testing.TB) *Store {
@@ -122,31 +120,4 @@ func plan(t testing.TB, s *Store, query string) []string {
 		t.Fatalf("%s: %d steps, %v", query, len(steps), err)
 	}
 	return steps
-}
-
-func FuzzACursorIsTakenOnlyAsItWasGiven(f *testing.F) {
-	f.Add(formatCursor(position{table: "api_keys", at: -5, id: "key:1", kind: "\x00\xff"}))
-	f.Add("YXBpX2tleXM6MDE6Og")
-	f.Add("")
-	f.Fuzz(func(t *testing.T, cursor string) {
-		p, err := parseCursor("api_keys", cursor)
-		if err == nil && formatCursor(p) != cursor {
-			t.Errorf("cursor %q was taken for %q", cursor, formatCursor(p))
-		}
-		if err != nil && !strings.Contains(err.Error(), store.ErrInvalid.Error()) {
-			t.Errorf("error is %v, want ErrInvalid", err)
-		}
-	})
-}
-
-func TestACursorKeepsItsPosition(t *testing.T) {
-	for _, want := range []position{
-		{table: "resources", at: 1_900_000_000_000_000, id: "id", kind: "project"},
-		{table: "api_keys", at: -1, id: "a:b/c\x00é\xff"},
-		{table: "credit_ledger", at: 7},
-	} {
-		if got, err := parseCursor(want.table, formatCursor(want)); err != nil || got != want {
-			t.Errorf("got %+v, %v; want %+v", got, err, want)
-		}
-	}
 }

@@ -10,6 +10,9 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const (
@@ -40,8 +43,7 @@ func addEntry(ctx context.Context, tx *sql.Tx, e store.LedgerEntry) (store.Ledge
 
 // TopUp implements store.Credits.
 func (s *Store) TopUp(ctx context.Context, by store.Actor, org identity.OrgID, amount identity.Credits, note string, at time.Time) (store.Account, error) {
-	if amount <= 0 {
-		err := fmt.Errorf("%w: amount is %d: give a positive one", store.ErrInvalid, amount)
+	if err := valid.TopUp(amount, note); err != nil {
 		return store.Account{}, failed(ctx, err, "top up organization %q", org)
 	}
 	account, err := mutate(ctx, s, by, func(tx *mutation) (store.Account, error) {
@@ -55,7 +57,7 @@ func (s *Store) TopUp(ctx context.Context, by store.Actor, org identity.OrgID, a
 		_, err = tx.record(ctx, event{
 			action: store.ActionAccountTopUp, subject: string(org), org: org,
 			detail: detail{"amount": strconv.FormatInt(int64(amount), 10), "note": note},
-		}, accountChange(org))
+		}, feed.Account(org))
 		if err != nil {
 			return store.Account{}, err
 		}
@@ -72,10 +74,6 @@ func (s *Store) TopUp(ctx context.Context, by store.Actor, org identity.OrgID, a
 	return account, failed(ctx, err, "top up organization %q", org)
 }
 
-func accountChange(org identity.OrgID) store.Change {
-	return store.Change{Kind: identity.ChangeAccount, Org: org}
-}
-
 // SetPayAsYouGo implements store.Credits.
 func (s *Store) SetPayAsYouGo(ctx context.Context, by store.Actor, org identity.OrgID, on bool) (store.Account, error) {
 	account, err := mutate(ctx, s, by, func(tx *mutation) (store.Account, error) {
@@ -86,7 +84,7 @@ func (s *Store) SetPayAsYouGo(ctx context.Context, by store.Actor, org identity.
 		_, err = tx.record(ctx, event{
 			action: store.ActionAccountPayAsYouGo, subject: string(org), org: org,
 			detail: detail{"on": strconv.FormatBool(on)},
-		}, accountChange(org))
+		}, feed.Account(org))
 		if err != nil {
 			return store.Account{}, err
 		}
@@ -106,8 +104,8 @@ func (s *Store) Account(ctx context.Context, org identity.OrgID) (store.Account,
 func (s *Store) ListLedger(ctx context.Context, org identity.OrgID, page store.Page) ([]store.LedgerEntry, string, error) {
 	l := listing{columns: ledgerColumns, table: "credit_ledger", order: []string{"id"}}
 	l.where("org_id = ?", org)
-	entries, next, err := readPage(ctx, s.reads, l, page, scanLedgerEntry, func(e store.LedgerEntry) position {
-		return position{at: e.ID}
+	entries, next, err := readPage(ctx, s.reads, l, page, scanLedgerEntry, func(e store.LedgerEntry) cursor.Position {
+		return cursor.Position{At: e.ID}
 	})
 	return entries, next, failed(ctx, err, "list the ledger of organization %q", org)
 }

@@ -7,6 +7,9 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 // A key's optional user and successor are NULL in the file, so that a foreign
@@ -29,30 +32,15 @@ func scanKey(r row) (store.Key, error) {
 	return k, err
 }
 
-func keyChange(k store.Key) store.Change {
-	return store.Change{Kind: identity.ChangeKey, Org: k.Org, User: k.User, Key: k.ID, Digest: k.Digest}
-}
-
 func (tx *mutation) insertKey(ctx context.Context, k store.Key, revision identity.Revision) (store.Key, error) {
 	return scanKey(tx.QueryRowContext(ctx, insertKey, k.ID, k.Org, k.User, k.Profile, k.Environment, k.Name,
 		k.Description, k.Hint, secret(k.Hash), digest(k.Digest), grants(k.Grants), instant(k.ExpiresAt),
 		instant(k.RevokedAt), k.Disabled, instant(k.CreatedAt), revision))
 }
 
-// validKey checks what a caller may set.
-func validKey(k store.Key) error {
-	if err := required("id", string(k.ID)); err != nil {
-		return err
-	}
-	if k.Successor != "" {
-		return fmt.Errorf("%w: successor is set: leave it empty, rotating the key sets it", store.ErrInvalid)
-	}
-	return nil
-}
-
 // CreateKey implements store.Keys.
 func (s *Store) CreateKey(ctx context.Context, by store.Actor, key store.Key, limit store.KeyLimit) (store.Key, error) {
-	if err := validKey(key); err != nil {
+	if err := valid.Key(key); err != nil {
 		return store.Key{}, failed(ctx, err, "create key")
 	}
 	key.CreatedAt = s.orNow(key.CreatedAt)
@@ -63,7 +51,7 @@ func (s *Store) CreateKey(ctx context.Context, by store.Actor, key store.Key, li
 		revision, err := tx.record(ctx, event{
 			action: store.ActionKeyCreate, subject: string(key.ID), org: key.Org,
 			detail: detail{"profile": string(key.Profile), "name": key.Name},
-		}, keyChange(key))
+		}, feed.Key(key))
 		if err != nil {
 			return store.Key{}, err
 		}
@@ -109,8 +97,8 @@ func (s *Store) ListKeys(ctx context.Context, filter store.KeyFilter, page store
 	if filter.ActiveOnly {
 		l.where(activeKey, instant(s.orNow(filter.Now)))
 	}
-	keys, next, err := readPage(ctx, s.reads, l, page, scanKey, func(k store.Key) position {
-		return position{at: k.CreatedAt.UnixMicro(), id: string(k.ID)}
+	keys, next, err := readPage(ctx, s.reads, l, page, scanKey, func(k store.Key) cursor.Position {
+		return cursor.Position{At: k.CreatedAt.UnixMicro(), ID: string(k.ID)}
 	})
 	return keys, next, failed(ctx, err, "list keys")
 }
@@ -122,7 +110,7 @@ func (s *Store) RevokeKey(ctx context.Context, by store.Actor, id identity.KeyID
 		if err != nil || !key.RevokedAt.IsZero() {
 			return key, err
 		}
-		revision, err := tx.record(ctx, event{action: store.ActionKeyRevoke, subject: string(id), org: key.Org}, keyChange(key))
+		revision, err := tx.record(ctx, event{action: store.ActionKeyRevoke, subject: string(id), org: key.Org}, feed.Key(key))
 		if err != nil {
 			return store.Key{}, err
 		}
@@ -143,7 +131,7 @@ func (s *Store) SetKeyDisabled(ctx context.Context, by store.Actor, id identity.
 		if disabled {
 			action = store.ActionKeyDisable
 		}
-		revision, err := tx.record(ctx, event{action: action, subject: string(id), org: key.Org}, keyChange(key))
+		revision, err := tx.record(ctx, event{action: action, subject: string(id), org: key.Org}, feed.Key(key))
 		if err != nil {
 			return store.Key{}, err
 		}

@@ -8,6 +8,8 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const membershipColumns = `org_id, user_id, grants, created_at, revision`
@@ -18,14 +20,13 @@ func scanMembership(r row) (store.Membership, error) {
 	return m, err
 }
 
-func membershipChange(org identity.OrgID, user identity.UserID) store.Change {
-	return store.Change{Kind: identity.ChangeMembership, Org: org, User: user}
-}
-
 const selectMembership = `SELECT ` + membershipColumns + ` FROM memberships WHERE org_id = ? AND user_id = ?`
 
 // PutMembership implements store.Users.
 func (s *Store) PutMembership(ctx context.Context, by store.Actor, m store.Membership) (store.Membership, error) {
+	if err := valid.Membership(m); err != nil {
+		return store.Membership{}, failed(ctx, err, "put user into organization")
+	}
 	put, err := mutate(ctx, s, by, func(tx *mutation) (store.Membership, error) {
 		before, err := scanMembership(tx.QueryRowContext(ctx, selectMembership, m.Org, m.User))
 		if err == nil && slices.Equal(before.Grants.List(), m.Grants.List()) {
@@ -37,7 +38,7 @@ func (s *Store) PutMembership(ctx context.Context, by store.Actor, m store.Membe
 		revision, err := tx.record(ctx, event{
 			action: store.ActionMembershipPut, subject: string(m.User), org: m.Org,
 			detail: detail{"grants": m.Grants.String()},
-		}, membershipChange(m.Org, m.User))
+		}, feed.Membership(m.Org, m.User))
 		if err != nil {
 			return store.Membership{}, err
 		}
@@ -72,7 +73,7 @@ func (s *Store) DeleteMembership(ctx context.Context, by store.Actor, ref identi
 			return m, err
 		}
 		_, err = tx.record(ctx, event{action: store.ActionMembershipDelete, subject: string(ref.User), org: ref.Org},
-			membershipChange(ref.Org, ref.User))
+			feed.Membership(ref.Org, ref.User))
 		return m, err
 	})
 	return failed(ctx, err, "take user %q out of organization %q", ref.User, ref.Org)

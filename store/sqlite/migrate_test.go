@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"postern/store"
 	"postern/store/sqlite"
 )
 
@@ -30,7 +31,7 @@ func TestStatusTellsWhatIsPendingAndCreatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sqlite.SchemaStatus{Needed: 1, Pending: []string{"00001_initial.sql"}}
+	want := store.SchemaStatus{Needed: 1, Pending: []string{"00001_initial.sql"}}
 	if !reflect.DeepEqual(status, want) {
 		t.Errorf("before: %+v, want %+v", status, want)
 	}
@@ -43,7 +44,7 @@ func TestStatusTellsWhatIsPendingAndCreatesNothing(t *testing.T) {
 		t.Errorf("applied %q, %v; want %q", applied, err, want.Pending)
 	}
 	status, err = sqlite.Status(t.Context(), path)
-	if err != nil || !reflect.DeepEqual(status, sqlite.SchemaStatus{Current: 1, Needed: 1}) {
+	if err != nil || !reflect.DeepEqual(status, store.SchemaStatus{Current: 1, Needed: 1}) {
 		t.Errorf("after: %+v, %v", status, err)
 	}
 }

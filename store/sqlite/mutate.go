@@ -40,7 +40,7 @@ func mutate[T any](ctx context.Context, s *Store, by store.Actor, run func(tx *m
 		return result, err
 	})
 	if err == nil && changed {
-		s.wakes.wake()
+		s.wakes.Wake()
 	}
 	return result, err
 }

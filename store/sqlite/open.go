@@ -22,6 +22,7 @@ import (
 	driver "modernc.org/sqlite"
 
 	"postern/store"
+	"postern/store/internal/feed"
 )
 
 // busyTimeout is how long a statement waits for a lock of another process.
@@ -43,7 +44,7 @@ type Store struct {
 	writes *sql.DB // one connection
 	reads  *sql.DB
 	clock  func() time.Time
-	wakes  subscribers
+	wakes  feed.Hub
 }
 
 var _ store.Store = (*Store)(nil)
@@ -146,15 +147,4 @@ func (s *Store) orNow(t time.Time) time.Time {
 		return s.now()
 	}
 	return kept(t)
-}
-
-// required refuses an empty value among pairs of a field's name and its value:
-// everywhere else empty means none.
-func required(pairs ...string) error {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] == "" {
-			return fmt.Errorf("%w: %s is empty: give one", store.ErrInvalid, pairs[i])
-		}
-	}
-	return nil
 }

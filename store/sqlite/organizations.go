@@ -5,6 +5,9 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const organizationColumns = `id, slug, name, plan, disabled, created_at, revision`
@@ -15,21 +18,17 @@ func scanOrganization(r row) (store.Organization, error) {
 	return o, err
 }
 
-func organizationChange(id identity.OrgID) store.Change {
-	return store.Change{Kind: identity.ChangeOrganization, Org: id}
-}
-
 // CreateOrganization implements store.Organizations; the credit account comes
 // with the organization.
 func (s *Store) CreateOrganization(ctx context.Context, by store.Actor, org store.Organization) (store.Organization, error) {
-	if err := required("id", string(org.ID), "slug", string(org.Slug)); err != nil {
+	if err := valid.Organization(org); err != nil {
 		return store.Organization{}, failed(ctx, err, "create organization %q", org.ID)
 	}
 	created, err := mutate(ctx, s, by, func(tx *mutation) (store.Organization, error) {
 		revision, err := tx.record(ctx, event{
 			action: store.ActionOrganizationCreate, subject: string(org.ID), org: org.ID,
 			detail: detail{"slug": string(org.Slug)},
-		}, organizationChange(org.ID))
+		}, feed.Organization(org.ID))
 		if err != nil {
 			return store.Organization{}, err
 		}
@@ -62,8 +61,8 @@ func (s *Store) OrganizationBySlug(ctx context.Context, slug identity.OrgSlug) (
 // ListOrganizations implements store.Organizations.
 func (s *Store) ListOrganizations(ctx context.Context, page store.Page) ([]store.Organization, string, error) {
 	l := listing{columns: organizationColumns, table: "organizations", order: []string{"created_at", "id"}}
-	orgs, next, err := readPage(ctx, s.reads, l, page, scanOrganization, func(o store.Organization) position {
-		return position{at: o.CreatedAt.UnixMicro(), id: string(o.ID)}
+	orgs, next, err := readPage(ctx, s.reads, l, page, scanOrganization, func(o store.Organization) cursor.Position {
+		return cursor.Position{At: o.CreatedAt.UnixMicro(), ID: string(o.ID)}
 	})
 	return orgs, next, failed(ctx, err, "list organizations")
 }
@@ -80,7 +79,7 @@ func (s *Store) SetOrganizationDisabled(ctx context.Context, by store.Actor, id 
 		if disabled {
 			action = store.ActionOrganizationDisable
 		}
-		revision, err := tx.record(ctx, event{action: action, subject: string(id), org: id}, organizationChange(id))
+		revision, err := tx.record(ctx, event{action: action, subject: string(id), org: id}, feed.Organization(id))
 		if err != nil {
 			return store.Organization{}, err
 		}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/valid"
 )
 
 const (
@@ -33,19 +33,12 @@ type outcome struct {
 
 // Reserve implements store.Credits.
 func (s *Store) Reserve(ctx context.Context, r store.Reservation) (identity.Credits, bool, error) {
-	if err := validReservation(r); err != nil {
+	if err := valid.Reservation(r); err != nil {
 		return 0, false, failed(ctx, err, "reserve credits of organization %q", r.Org)
 	}
 	r.At = s.orNow(r.At)
 	done, err := transact(ctx, s.writes, func(tx *sql.Tx) (outcome, error) { return reserve(ctx, tx, r) })
 	return done.balance, done.charged, failed(ctx, err, "reserve credits of organization %q", r.Org)
-}
-
-func validReservation(r store.Reservation) error {
-	if r.Cost <= 0 {
-		return fmt.Errorf("%w: cost is %d: give a positive one", store.ErrInvalid, r.Cost)
-	}
-	return required("request id", r.RequestID)
 }
 
 func reserve(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, error) {
@@ -84,7 +77,7 @@ func notDebited(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, 
 
 // Release implements store.Credits.
 func (s *Store) Release(ctx context.Context, r store.Reservation) error {
-	err := required("request id", r.RequestID)
+	err := valid.Present("request id", r.RequestID)
 	if err == nil {
 		_, err = transact(ctx, s.writes, func(tx *sql.Tx) (bool, error) { return release(ctx, tx, r, s.now()) })
 	}

@@ -2,10 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const (
@@ -28,20 +30,16 @@ func scanResource(r row) (store.Resource, error) {
 	return v, err
 }
 
-func resourceChange(r store.Resource) store.Change {
-	return store.Change{Kind: identity.ChangeResource, Org: r.Org, Resource: r.ID}
-}
-
 // CreateResource implements store.Resources.
 func (s *Store) CreateResource(ctx context.Context, by store.Actor, r store.Resource) (store.Resource, error) {
-	if err := required("id", string(r.ID), "kind", string(r.Kind)); err != nil {
+	if err := valid.Resource(r); err != nil {
 		return store.Resource{}, failed(ctx, err, "create %s %q", r.Kind, r.ID)
 	}
 	created, err := mutate(ctx, s, by, func(tx *mutation) (store.Resource, error) {
 		revision, err := tx.record(ctx, event{
 			action: store.ActionResourceCreate, subject: string(r.ID), org: r.Org,
 			detail: detail{"kind": string(r.Kind), "slug": r.Slug},
-		}, resourceChange(r))
+		}, feed.Resource(r))
 		if err != nil {
 			return store.Resource{}, err
 		}
@@ -54,8 +52,7 @@ func (s *Store) CreateResource(ctx context.Context, by store.Actor, r store.Reso
 
 // FindResource implements store.Resources.
 func (s *Store) FindResource(ctx context.Context, ref identity.ResourceRef) (identity.Resource, error) {
-	if (ref.Slug == "") == (ref.ID == "") {
-		err := fmt.Errorf("%w: slug and id: give exactly one", store.ErrInvalid)
+	if err := valid.ResourceRef(ref); err != nil {
 		return identity.Resource{}, failed(ctx, err, "find %s", ref.Kind)
 	}
 	query, args := selectResourceByID, []any{ref.Kind, ref.ID}
@@ -71,8 +68,8 @@ func (s *Store) ListResources(ctx context.Context, filter store.ResourceFilter, 
 	l := listing{columns: resourceColumns, table: "resources", order: []string{"created_at", "id", "kind"}}
 	l.equal("org_id", string(filter.Org))
 	l.equal("kind", string(filter.Kind))
-	resources, next, err := readPage(ctx, s.reads, l, page, scanResource, func(r store.Resource) position {
-		return position{at: r.CreatedAt.UnixMicro(), id: string(r.ID), kind: string(r.Kind)}
+	resources, next, err := readPage(ctx, s.reads, l, page, scanResource, func(r store.Resource) cursor.Position {
+		return cursor.Position{At: r.CreatedAt.UnixMicro(), ID: string(r.ID), Kind: string(r.Kind)}
 	})
 	return resources, next, failed(ctx, err, "list resources")
 }
@@ -87,7 +84,7 @@ func (s *Store) DeleteResource(ctx context.Context, by store.Actor, kind identit
 		}
 		_, err = tx.record(ctx, event{
 			action: store.ActionResourceDelete, subject: string(id), org: r.Org, detail: detail{"kind": string(kind)},
-		}, resourceChange(r))
+		}, feed.Resource(r))
 		return r, err
 	})
 	return failed(ctx, err, "delete %s %q", kind, id)

@@ -2,11 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 // rotated is what a rotation leaves behind.
@@ -14,7 +15,7 @@ type rotated struct{ original, successor store.Key }
 
 // RotateKey implements store.Keys.
 func (s *Store) RotateKey(ctx context.Context, by store.Actor, id identity.KeyID, successor store.Key, until time.Time) (store.Key, store.Key, error) {
-	if err := validKey(successor); err != nil {
+	if err := valid.Key(successor); err != nil {
 		return store.Key{}, store.Key{}, failed(ctx, err, "rotate key")
 	}
 	successor.CreatedAt = s.orNow(successor.CreatedAt)
@@ -24,17 +25,17 @@ func (s *Store) RotateKey(ctx context.Context, by store.Actor, id identity.KeyID
 		if err != nil {
 			return rotated{}, err
 		}
-		if err := rotatable(original); err != nil {
+		if err := valid.Rotation(original); err != nil {
 			return rotated{}, err
 		}
 		revision, err := tx.record(ctx, event{
 			action: store.ActionKeyRotate, subject: string(id), org: original.Org,
 			detail: detail{"successor": string(successor.ID)},
-		}, keyChange(original))
+		}, feed.Key(original))
 		if err != nil {
 			return rotated{}, err
 		}
-		successorRevision, err := tx.change(ctx, keyChange(successor))
+		successorRevision, err := tx.change(ctx, feed.Key(successor))
 		if err != nil {
 			return rotated{}, err
 		}
@@ -51,15 +52,4 @@ func (s *Store) RotateKey(ctx context.Context, by store.Actor, id identity.KeyID
 		return rotated{original: original, successor: added}, err
 	})
 	return done.original, done.successor, failed(ctx, err, "rotate key")
-}
-
-// rotatable refuses a key whose state does not allow a successor.
-func rotatable(key store.Key) error {
-	if !key.RevokedAt.IsZero() {
-		return fmt.Errorf("%w: the key is revoked: create a new one", store.ErrInvalid)
-	}
-	if key.Successor != "" {
-		return fmt.Errorf("%w: the key already has a successor: rotate that one", store.ErrInvalid)
-	}
-	return nil
 }

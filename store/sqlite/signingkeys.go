@@ -5,6 +5,8 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const signingKeyColumns = `id, profile, algorithm, private, created_at, retired_at`
@@ -17,14 +19,14 @@ func scanSigningKey(r row) (identity.SigningKey, error) {
 
 // CreateSigningKey implements store.SigningKeys.
 func (s *Store) CreateSigningKey(ctx context.Context, by store.Actor, key identity.SigningKey) (identity.SigningKey, error) {
-	if err := required("id", key.ID); err != nil {
+	if err := valid.SigningKey(key); err != nil {
 		return identity.SigningKey{}, failed(ctx, err, "create signing key")
 	}
 	created, err := mutate(ctx, s, by, func(tx *mutation) (identity.SigningKey, error) {
 		revision, err := tx.record(ctx, event{
 			action: store.ActionSigningKeyCreate, subject: key.ID,
 			detail: detail{"algorithm": key.Algorithm, "profile": string(key.Profile)},
-		}, store.Change{Kind: identity.ChangeSigningKey})
+		}, feed.SigningKey())
 		if err != nil {
 			return identity.SigningKey{}, err
 		}

@@ -2,11 +2,13 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const (
@@ -31,27 +33,16 @@ func scanTokenState(r row) (identity.Token, error) {
 	return t, err
 }
 
-func tokenChange(t store.Token) store.Change {
-	return store.Change{Kind: identity.ChangeToken, Org: t.Org, User: t.User, Token: identity.TokenRef{ID: t.ID}}
-}
-
-func validToken(t store.Token) error {
-	if t.ExpiresAt.IsZero() {
-		return fmt.Errorf("%w: expiry is missing: every token has one", store.ErrInvalid)
-	}
-	return required("id", string(t.ID))
-}
-
 // CreateToken implements store.Tokens.
 func (s *Store) CreateToken(ctx context.Context, by store.Actor, token store.Token) (store.Token, error) {
-	if err := validToken(token); err != nil {
+	if err := valid.Token(token); err != nil {
 		return store.Token{}, failed(ctx, err, "create token")
 	}
 	created, err := mutate(ctx, s, by, func(tx *mutation) (store.Token, error) {
 		revision, err := tx.record(ctx, event{
 			action: store.ActionTokenCreate, subject: string(token.ID), org: token.Org,
 			detail: detail{"profile": string(token.Profile), "user": string(token.User)},
-		}, tokenChange(token))
+		}, feed.Token(token))
 		if err != nil {
 			return store.Token{}, err
 		}
@@ -85,15 +76,15 @@ func (s *Store) ListTokens(ctx context.Context, filter store.TokenFilter, page s
 	l.equal("org_id", string(filter.Org))
 	l.equal("user_id", string(filter.User))
 	l.equal("kind", string(filter.Kind))
-	tokens, next, err := readPage(ctx, s.reads, l, page, scanToken, func(t store.Token) position {
-		return position{at: t.IssuedAt.UnixMicro(), id: string(t.ID)}
+	tokens, next, err := readPage(ctx, s.reads, l, page, scanToken, func(t store.Token) cursor.Position {
+		return cursor.Position{At: t.IssuedAt.UnixMicro(), ID: string(t.ID)}
 	})
 	return tokens, next, failed(ctx, err, "list tokens")
 }
 
 // RevokeToken implements store.Tokens.
 func (s *Store) RevokeToken(ctx context.Context, by store.Actor, ref identity.TokenRef, at time.Time) (identity.Token, error) {
-	if err := required("id", string(ref.ID)); err != nil {
+	if err := valid.TokenRef(ref); err != nil {
 		return identity.Token{}, failed(ctx, err, "revoke token")
 	}
 	at = s.orNow(at)
@@ -109,7 +100,7 @@ func (s *Store) RevokeToken(ctx context.Context, by store.Actor, ref identity.To
 			return identity.Token{Ref: ref, RevokedAt: token.RevokedAt, Revision: token.Revision}, nil
 		}
 		revision, err := tx.record(ctx, event{action: store.ActionTokenRevoke, subject: string(ref.ID), org: token.Org},
-			tokenChange(token))
+			feed.Token(token))
 		if err != nil {
 			return identity.Token{}, err
 		}
@@ -135,7 +126,7 @@ func (tx *mutation) refuseToken(ctx context.Context, ref identity.TokenRef, at t
 	}
 	revision, err := tx.record(ctx, event{
 		action: store.ActionTokenRevoke, subject: string(ref.ID), detail: detail{"issuer": string(ref.Issuer)},
-	}, store.Change{Kind: identity.ChangeToken, Token: ref})
+	}, feed.Refusal(ref))
 	if err != nil {
 		return identity.Token{}, err
 	}

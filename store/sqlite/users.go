@@ -7,6 +7,9 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/cursor"
+	"postern/store/internal/feed"
+	"postern/store/internal/valid"
 )
 
 const userColumns = `id, issuer, subject, email, name, disabled, tokens_not_before, created_at, revision`
@@ -18,25 +21,18 @@ func scanUser(r row) (store.User, error) {
 	return u, err
 }
 
-func userChange(id identity.UserID) store.Change {
-	return store.Change{Kind: identity.ChangeUser, User: id}
-}
-
 // CreateUser implements store.Users.
 func (s *Store) CreateUser(ctx context.Context, by store.Actor, user store.User) (store.User, error) {
-	if err := required("id", string(user.ID)); err != nil {
-		return store.User{}, failed(ctx, err, "create user")
-	}
 	if user.Issuer == "" && user.Subject == "" {
 		user.Subject = string(user.ID)
 	}
-	if err := required("subject", user.Subject); err != nil {
+	if err := valid.User(user); err != nil {
 		return store.User{}, failed(ctx, err, "create user %q", user.ID)
 	}
 	created, err := mutate(ctx, s, by, func(tx *mutation) (store.User, error) {
 		revision, err := tx.record(ctx, event{
 			action: store.ActionUserCreate, subject: string(user.ID), detail: detail{"issuer": string(user.Issuer)},
-		}, userChange(user.ID))
+		}, feed.User(user.ID))
 		if err != nil {
 			return store.User{}, err
 		}
@@ -67,8 +63,8 @@ func (s *Store) ListUsers(ctx context.Context, org identity.OrgID, page store.Pa
 	if org != "" {
 		l.where("id IN (SELECT user_id FROM memberships WHERE org_id = ?)", org)
 	}
-	users, next, err := readPage(ctx, s.reads, l, page, scanUser, func(u store.User) position {
-		return position{at: u.CreatedAt.UnixMicro(), id: string(u.ID)}
+	users, next, err := readPage(ctx, s.reads, l, page, scanUser, func(u store.User) cursor.Position {
+		return cursor.Position{At: u.CreatedAt.UnixMicro(), ID: string(u.ID)}
 	})
 	return users, next, failed(ctx, err, "list users")
 }
@@ -84,7 +80,7 @@ func (s *Store) SetUserDisabled(ctx context.Context, by store.Actor, id identity
 		if disabled {
 			action = store.ActionUserDisable
 		}
-		revision, err := tx.record(ctx, event{action: action, subject: string(id)}, userChange(id))
+		revision, err := tx.record(ctx, event{action: action, subject: string(id)}, feed.User(id))
 		if err != nil {
 			return store.User{}, err
 		}
@@ -118,12 +114,12 @@ func (s *Store) RevokeUserTokens(ctx context.Context, by store.Actor, id identit
 		revision, err := tx.record(ctx, event{
 			action: store.ActionUserRevokeTokens, subject: string(id),
 			detail: detail{"tokens": fmt.Sprint(len(tokens))},
-		}, userChange(id))
+		}, feed.User(id))
 		if err != nil {
 			return store.User{}, err
 		}
 		for _, token := range tokens {
-			revision, err := tx.change(ctx, tokenChange(token))
+			revision, err := tx.change(ctx, feed.Token(token))
 			if err != nil {
 				return store.User{}, err
 			}
