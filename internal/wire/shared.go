@@ -25,8 +25,8 @@ func (c *caches) share(s sharing) {
 	level(c, c.orgs, s, "org", text[identity.OrgID], func(_ identity.OrgID, v *identity.Organization) []cache.Subject {
 		return one(cache.OrganizationSubject(v.ID))
 	})
-	level(c, c.slugs, s, "slug", text[identity.OrgSlug], func(_ identity.OrgSlug, v *identity.Organization) cache.Subject {
-		return cache.OrganizationSubject(v.ID)
+	level(c, c.slugs, s, "slug", text[identity.OrgSlug], func(_ identity.OrgSlug, v *identity.Organization) []cache.Subject {
+		return one(cache.OrganizationSubject(v.ID))
 	})
 	level(c, c.users, s, "user", text[identity.UserID], func(_ identity.UserID, v *identity.User) []cache.Subject { return one(cache.UserSubject(v.ID)) })
 	level(c, c.subjects, s, "subject",
@@ -34,8 +34,8 @@ func (c *caches) share(s sharing) {
 		func(_ identity.SubjectRef, v *identity.User) []cache.Subject { return one(cache.UserSubject(v.ID)) })
 	level(c, c.memberships, s, "membership",
 		func(ref identity.MembershipRef) string { return string(ref.Org) + "\x00" + string(ref.User) },
-		func(ref identity.MembershipRef, _ *identity.Membership) cache.Subject {
-			return cache.MembershipSubject(ref)
+		func(ref identity.MembershipRef, _ *identity.Membership) []cache.Subject {
+			return one(cache.MembershipSubject(ref))
 		})
 	level(c, c.tokens, s, "token",
 		func(ref identity.TokenRef) string { return string(ref.Issuer) + "\x00" + string(ref.ID) },
