@@ -12,12 +12,16 @@ import (
 )
 
 // Shared keeps bytes that all replicas see. It may lose them, answer late, or
-// bring back old ones: nothing depends on it but speed.
+// bring back old ones: nothing depends on it but speed. Keys and values are any
+// bytes, keys are told apart byte for byte, and values have up to 64 KiB; an empty
+// value is a value. A context that has ended is an error. cachetest has a test for
+// each of these promises.
 type Shared interface {
-	// Get returns a key's value. An error means that it could not be asked.
+	// Get returns a key's value. An error means that it could not be asked; that
+	// there is none is no error.
 	Get(ctx context.Context, key string) (value []byte, found bool, err error)
-	// PutIfNewer keeps the value for the time to live, unless the key holds one of
-	// a larger revision; then it does nothing. One key, one step.
+	// PutIfNewer keeps the value for the time to live, which must be over 0, unless
+	// the key holds one of a larger revision; then it does nothing. One key, one step.
 	PutIfNewer(ctx context.Context, key string, revision identity.Revision, value []byte, ttl time.Duration) error
 }
 
