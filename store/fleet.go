@@ -21,9 +21,10 @@ type Replicas interface {
 	// ListReplicas returns every replica whose lease has not ended for longer
 	// than a minute, ordered by start, and the store's present time.
 	ListReplicas(ctx context.Context) ([]identity.Replica, time.Time, error)
-	// Leave forgets a replica that has stopped; an unknown one is no error.
+	// Leave forgets a replica that has stopped; an unknown one is no error. It
+	// wakes like Beat.
 	Leave(ctx context.Context, id identity.ReplicaID) error
-	// WakeReplicas hints that a replica has beaten, like Changes.Wake.
+	// WakeReplicas hints that a replica has beaten or left, like Changes.Wake.
 	WakeReplicas() (wake <-chan struct{}, cancel func())
 }
 
@@ -31,6 +32,7 @@ type Replicas interface {
 type Secrets interface {
 	// SharedSecret returns the value of a name, and keeps the proposed one where
 	// there is none yet: whoever asks, and however many at once, all get the same.
+	// ErrInvalid: the name or the value is empty.
 	SharedSecret(ctx context.Context, name string, proposed identity.Secret) (identity.Secret, error)
 }
 
@@ -51,13 +53,15 @@ type Usages interface {
 	Usage(ctx context.Context, id identity.KeyID) (KeyUsage, error)
 }
 
-// Pruning says what is old enough to go.
+// Pruning says what is old enough to go; a time that is left out, nothing.
 type Pruning struct {
-	// Changes before this time leave the feed; ChangesAfter answers ErrPruned to
-	// whoever had not seen them. The latest change always stays.
+	// Changes before this time leave the feed, up to the first that is not;
+	// ChangesAfter answers ErrPruned to whoever had not seen them. The latest
+	// change always stays.
 	Changes time.Time
 	// RequestIDs of debits before this time are forgotten: the same id is charged
-	// again. The ledger's entries stay.
+	// again, and a debit that is forgotten is not released any more. The ledger's
+	// entries stay as they are.
 	RequestIDs time.Time
 }
 

@@ -33,11 +33,14 @@ var (
 //   - A mutation commits the record, one audit event and one change in a single
 //     transaction, with a Revision larger than every earlier one, and returns the
 //     record with it. Reserve and Release are the exception: their ledger entries
-//     are their records.
+//     are their records. So are Replicas, Secrets, Usages and Pruner: what they
+//     write is no record.
 //   - A mutation that fails writes nothing at all.
 //   - What a mutation has returned, every later read sees, after a crash too.
 //   - A mutation that changes nothing (revoking what is revoked) returns the
 //     record as it is and writes no event and no change.
+//   - Text is UTF-8 without NUL characters: a record with anything else is
+//     ErrInvalid, and a look-up of anything else finds nothing.
 //   - Times are UTC and keep at least milliseconds. Where a mutation or a filter
 //     leaves one out (CreatedAt, at, until, Now), it is the store's own clock's.
 //   - Lists are ordered by creation, oldest first, then by id. A page outside its
@@ -56,6 +59,10 @@ type Store interface {
 	SigningKeys
 	Audit
 	Changes
+	Replicas
+	Secrets
+	Usages
+	Pruner
 
 	// Ping reports whether the store can be read now.
 	Ping(ctx context.Context) error
@@ -246,7 +253,9 @@ type Audit interface {
 type Changes interface {
 	// ChangesAfter returns up to limit changes with a larger revision, in order;
 	// none means that the reader has seen all that is committed: no smaller
-	// revision appears later. ErrInvalid: limit is below 1.
+	// revision appears later. ErrPruned: some of them have left the feed, so that
+	// the reader must forget everything and begin at LatestRevision. ErrInvalid:
+	// limit is below 1.
 	ChangesAfter(ctx context.Context, after identity.Revision, limit int) ([]Change, error)
 	// LatestRevision is the largest committed revision, 0 in an empty store.
 	LatestRevision(ctx context.Context) (identity.Revision, error)

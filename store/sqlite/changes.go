@@ -27,7 +27,19 @@ func (s *Store) ChangesAfter(ctx context.Context, after identity.Revision, limit
 	}
 	after = min(after, math.MaxInt64) // the largest that SQLite counts to
 	changes, err := readAll(ctx, s.reads, scanChange, selectChanges, int64(after), limit)
-	return changes, failed(ctx, err, "read changes after %d", after)
+	if err != nil {
+		return nil, failed(ctx, err, "read changes after %d", after)
+	}
+	// Asked for last: whatever was missing above is counted by now.
+	var pruned identity.Revision
+	err = s.reads.QueryRowContext(ctx, `SELECT pruned_through FROM feed`).Scan(&pruned)
+	if err == nil && after < pruned {
+		err = store.ErrPruned
+	}
+	if err != nil {
+		return nil, failed(ctx, err, "read changes after %d", after)
+	}
+	return changes, nil
 }
 
 // LatestRevision implements store.Changes.

@@ -84,6 +84,8 @@ func TestEveryLookUpUsesAnIndex(t *testing.T) {
 		"ledger":                `SELECT * FROM credit_ledger WHERE org_id = ? AND (id) > (?) ORDER BY id LIMIT ?`,
 		"audit of a subject":    `SELECT * FROM audit_events WHERE subject = ? ORDER BY revision LIMIT ?`,
 		"changes":               selectChanges,
+		"requests to forget":    `SELECT id ` + oldDebits + ` ORDER BY at LIMIT ?2`,
+		"use of a key":          `SELECT * FROM key_usage WHERE key_id = ?`,
 	} {
 		for _, step := range plan(t, s, query) {
 			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") {

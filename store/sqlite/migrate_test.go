@@ -16,7 +16,7 @@ import (
 
 func TestMigratingTwiceChangesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "postern.db")
-	for i, want := range []int{1, 0} {
+	for i, want := range []int{2, 0} {
 		applied, err := sqlite.Migrate(t.Context(), path)
 		if err != nil || len(applied) != want {
 			t.Errorf("run %d applied %q, %v; want %d migrations", i+1, applied, err, want)
@@ -31,7 +31,7 @@ func TestStatusTellsWhatIsPendingAndCreatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := store.SchemaStatus{Needed: 1, Pending: []string{"00001_initial.sql"}}
+	want := store.SchemaStatus{Needed: 2, Pending: []string{"00001_initial.sql", "00002_fleet.sql"}}
 	if !reflect.DeepEqual(status, want) {
 		t.Errorf("before: %+v, want %+v", status, want)
 	}
@@ -44,7 +44,7 @@ func TestStatusTellsWhatIsPendingAndCreatesNothing(t *testing.T) {
 		t.Errorf("applied %q, %v; want %q", applied, err, want.Pending)
 	}
 	status, err = sqlite.Status(t.Context(), path)
-	if err != nil || !reflect.DeepEqual(status, store.SchemaStatus{Current: 1, Needed: 1}) {
+	if err != nil || !reflect.DeepEqual(status, store.SchemaStatus{Current: 2, Needed: 2}) {
 		t.Errorf("after: %+v, %v", status, err)
 	}
 }
@@ -56,9 +56,9 @@ func TestOpenRefusesAnOlderSchemaAndSaysWhatToRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	older := migrated(t)
-	alter(t, older, `DELETE FROM goose_db_version WHERE version_id = 1`)
+	alter(t, older, `DELETE FROM goose_db_version WHERE version_id = 2`)
 
-	for name, path := range map[string]string{"no file": missing, "an empty file": empty, "version 0": older} {
+	for name, path := range map[string]string{"no file": missing, "an empty file": empty, "version 1": older} {
 		_, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
 		if err == nil || !strings.Contains(err.Error(), "run `postern migrate up`") {
 			t.Errorf("%s: error is %v, want the command to run", name, err)
@@ -71,7 +71,7 @@ func TestOpenRefusesAnOlderSchemaAndSaysWhatToRun(t *testing.T) {
 
 func TestANewerSchemaIsLeftAlone(t *testing.T) {
 	path := migrated(t)
-	alter(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (2, 1)`)
+	alter(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (3, 1)`)
 	_, openErr := sqlite.Open(t.Context(), sqlite.Options{Path: path})
 	_, migrateErr := sqlite.Migrate(t.Context(), path)
 	for _, err := range []error{openErr, migrateErr} {

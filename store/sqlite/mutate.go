@@ -8,6 +8,7 @@ import (
 
 	"postern/authz/identity"
 	"postern/store"
+	"postern/store/internal/valid"
 )
 
 // row is a *sql.Row or *sql.Rows.
@@ -33,6 +34,10 @@ type event struct {
 // of it. A run that changes nothing calls neither record nor change.
 func mutate[T any](ctx context.Context, s *Store, by store.Actor, run func(tx *mutation) (T, error)) (T, error) {
 	var changed bool
+	if err := valid.Text("actor", string(by)); err != nil {
+		var none T
+		return none, err
+	}
 	result, err := transact(ctx, s.writes, func(tx *sql.Tx) (T, error) {
 		m := &mutation{Tx: tx, by: by, at: s.now()}
 		result, err := run(m)

@@ -44,7 +44,8 @@ type Store struct {
 	writes *sql.DB // one connection
 	reads  *sql.DB
 	clock  func() time.Time
-	wakes  feed.Hub
+	wakes  feed.Hub // of the change feed
+	beats  feed.Hub // of the replicas
 }
 
 var _ store.Store = (*Store)(nil)

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// inForce is a request's debit that was not released.
-	inForce = `FROM credit_ledger WHERE org_id = ?1 AND request_id = ?2 AND kind = 'debit' AND released_by IS NULL`
+	// inForce is a request's debit that was neither released nor forgotten.
+	inForce = `FROM credit_ledger WHERE org_id = ?1 AND request_id = ?2 
+		AND kind = 'debit' AND released_by IS NULL AND NOT forgotten`
 
 	// debit is the whole decision. The second bound keeps an overdrawn balance
 	// within an integer.

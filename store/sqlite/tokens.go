@@ -16,7 +16,7 @@ const (
 	insertToken  = `INSERT INTO tokens (id, profile, kind, name, org_id, user_id, grants, issued_at, expires_at, revoked_at, revision)
 		VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, ?) RETURNING ` + tokenColumns
 	selectToken   = `SELECT ` + tokenColumns + ` FROM tokens WHERE id = ?`
-	selectRefusal = `SELECT issuer, id, revoked_at, revision FROM refused_tokens WHERE issuer = ? AND id = ?`
+	selectRefusal = `SELECT issuer, id, '', revoked_at, revision FROM refused_tokens WHERE issuer = ? AND id = ?`
 )
 
 func scanToken(r row) (store.Token, error) {
@@ -29,7 +29,7 @@ func scanToken(r row) (store.Token, error) {
 // scanTokenState scans a refusal, or a minted token cut to the same columns.
 func scanTokenState(r row) (identity.Token, error) {
 	var t identity.Token
-	err := r.Scan(&t.Ref.Issuer, &t.Ref.ID, (*instant)(&t.RevokedAt), &t.Revision)
+	err := r.Scan(&t.Ref.Issuer, &t.Ref.ID, &t.User, (*instant)(&t.RevokedAt), &t.Revision)
 	return t, err
 }
 
@@ -61,7 +61,7 @@ func (s *Store) Token(ctx context.Context, id identity.TokenID) (store.Token, er
 
 // TokenState implements store.Tokens.
 func (s *Store) TokenState(ctx context.Context, ref identity.TokenRef) (identity.Token, error) {
-	query, args := `SELECT '', id, revoked_at, revision FROM tokens WHERE id = ?`, []any{ref.ID}
+	query, args := `SELECT '', id, user_id, revoked_at, revision FROM tokens WHERE id = ?`, []any{ref.ID}
 	if ref.Issuer != "" {
 		query, args = selectRefusal, []any{ref.Issuer, ref.ID}
 	}
@@ -97,7 +97,7 @@ func (s *Store) RevokeToken(ctx context.Context, by store.Actor, ref identity.To
 			return identity.Token{}, err
 		}
 		if !token.RevokedAt.IsZero() {
-			return identity.Token{Ref: ref, RevokedAt: token.RevokedAt, Revision: token.Revision}, nil
+			return identity.Token{Ref: ref, User: token.User, RevokedAt: token.RevokedAt, Revision: token.Revision}, nil
 		}
 		revision, err := tx.record(ctx, event{action: store.ActionTokenRevoke, subject: string(ref.ID), org: token.Org},
 			feed.Token(token))
@@ -112,7 +112,7 @@ func (s *Store) RevokeToken(ctx context.Context, by store.Actor, ref identity.To
 // revokeToken marks a minted token that is known not to be revoked.
 func (tx *mutation) revokeToken(ctx context.Context, id identity.TokenID, at time.Time, revision identity.Revision) (identity.Token, error) {
 	return scanTokenState(tx.QueryRowContext(ctx, `UPDATE tokens SET revoked_at = ?, revision = ?
-		WHERE id = ? RETURNING '', id, revoked_at, revision`, instant(at), revision, id))
+		WHERE id = ? RETURNING '', id, user_id, revoked_at, revision`, instant(at), revision, id))
 }
 
 // refuseToken writes down that a foreign token is refused from now on.
@@ -131,5 +131,5 @@ func (tx *mutation) refuseToken(ctx context.Context, ref identity.TokenRef, at t
 		return identity.Token{}, err
 	}
 	return scanTokenState(tx.QueryRowContext(ctx, `INSERT INTO refused_tokens (issuer, id, revoked_at, revision)
-		VALUES (?, ?, ?, ?) RETURNING issuer, id, revoked_at, revision`, ref.Issuer, ref.ID, instant(at), revision))
+		VALUES (?, ?, ?, ?) RETURNING issuer, id, '', revoked_at, revision`, ref.Issuer, ref.ID, instant(at), revision))
 }

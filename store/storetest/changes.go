@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +18,7 @@ func changeTests() []test {
 		{"an empty store has no changes and revision 0", emptyFeed},
 		{"changes are read in order, each once, however few at a time", feedInParts},
 		{"a limit below 1 is refused", invalidFeedLimit},
-		{"a reader who follows concurrent writers misses no change", followedFeed},
+		{"readers who follow concurrent writers see every change once, in order", followedFeed},
 		{"what a mutation has returned, the next read sees", readYourWrites},
 	}
 }
@@ -66,42 +68,71 @@ func invalidFeedLimit(t *testing.T, s store.Store) {
 }
 
 func followedFeed(t *testing.T, s store.Store) {
-	addOrganization(t, s, "org")
-	const writers, each = 8, 20
-	done := make(chan []error)
-	go func() {
-		done <- concurrently(writers, func(w int) error {
-			for i := range each {
-				if _, err := s.CreateKey(t.Context(), operator, key(identity.KeyID(fmt.Sprintf("%d-%d", w, i))), store.KeyLimit{}); err != nil {
-					return err
-				}
+	withBalance(t, s, 1000)
+	const writers, followers, each = 8, 2, 8
+	var running atomic.Int32
+	running.Store(writers)
+	follow := make([][]store.Change, followers)
+	for _, err := range concurrently(writers+followers, func(i int) error {
+		if i >= writers {
+			var err error
+			follow[i-writers], err = followed(t, s, running.Load)
+			return err
+		}
+		defer running.Add(-1)
+		for n := range each {
+			if err := writeSome(t, s, fmt.Sprintf("%d-%d", i, n)); err != nil {
+				return err
 			}
-			return nil
-		})
-	}()
+		}
+		return nil
+	}) {
+		succeeds(t, err)
+	}
+	all := feed(t, s, 0)
+	equal(t, "changes", len(all), 2+writers*each*4)
+	for _, seen := range follow {
+		equal(t, "changes seen", seen, all)
+	}
+}
+
+// followed reads the feed, few at a time, until the writers have stopped and it
+// has seen all.
+func followed(t testing.TB, s store.Store, writers func() int32) ([]store.Change, error) {
 	var seen []store.Change
-	follow := func() {
-		after := identity.Revision(0)
-		if len(seen) > 0 {
-			after = seen[len(seen)-1].Revision
+	for after := identity.Revision(0); ; {
+		last := writers() == 0
+		part, err := s.ChangesAfter(t.Context(), after, 7)
+		if err != nil {
+			return nil, err
 		}
-		seen = append(seen, must(s.ChangesAfter(t.Context(), after, 7))(t)...)
-	}
-	for running := true; running; follow() {
-		select {
-		case errs := <-done:
-			for _, err := range errs {
-				succeeds(t, err)
-			}
-			running = false
-		default:
+		seen = append(seen, part...)
+		if len(part) > 0 {
+			after = part[len(part)-1].Revision
+		} else if last {
+			return seen, nil
 		}
+		time.Sleep(500 * time.Microsecond) // the writers need the machine too
 	}
-	for before := -1; before != len(seen); follow() {
-		before = len(seen)
+}
+
+// writeSome makes mutations of one and of two changes, one that fails, and a debit.
+func writeSome(t testing.TB, s store.Store, id string) error {
+	original, successor := identity.KeyID(id), identity.KeyID(id+"-next")
+	if _, err := s.CreateKey(t.Context(), operator, key(original), store.KeyLimit{}); err != nil {
+		return err
 	}
-	equal(t, "changes seen", len(seen), 1+writers*each)
-	equal(t, "changes", seen, feed(t, s, 0))
+	if _, err := s.CreateKey(t.Context(), operator, key(original), store.KeyLimit{}); !errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("the same key again: %w", err)
+	}
+	if _, _, err := s.RotateKey(t.Context(), operator, original, key(successor), day(9)); err != nil {
+		return err
+	}
+	if _, _, err := s.Reserve(t.Context(), reservation(id, 1)); err != nil {
+		return err
+	}
+	_, err := s.RevokeKey(t.Context(), operator, original, day(3))
+	return err
 }
 
 func readYourWrites(t *testing.T, s store.Store) {
@@ -166,6 +197,7 @@ func notWoken(t *testing.T, s store.Store) {
 
 	listening, stop := s.Wake()
 	defer stop()
+	untilQuiet(t, listening) // a hint of an earlier commit may come late
 	must(s.SetKeyDisabled(t.Context(), operator, "key", false))(t)
 	fails(s.CreateKey(t.Context(), operator, key("key"), store.KeyLimit{}))(t, store.ErrConflict)
 	select {
@@ -174,6 +206,36 @@ func notWoken(t *testing.T, s store.Store) {
 	case <-listening:
 		t.Error("woken by what changed nothing")
 	case <-time.After(100 * time.Millisecond):
+	}
+}
+
+// untilQuiet takes wake-ups until there are none.
+func untilQuiet(t testing.TB, wake <-chan struct{}) {
+	t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case <-wake:
+		case <-time.After(100 * time.Millisecond):
+			return
+		case <-deadline:
+			t.Fatal("woken all the time")
+		}
+	}
+}
+
+// wakes checks that the action wakes whoever waits, repeating it as hints may be lost.
+func wakes(t testing.TB, wake <-chan struct{}, action func()) {
+	t.Helper()
+	untilQuiet(t, wake)
+	for deadline := time.After(patience); ; {
+		action()
+		select {
+		case <-wake:
+			return
+		case <-time.After(patience / 20):
+		case <-deadline:
+			t.Fatal("not woken")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"postern/authz/identity"
 	"postern/store"
@@ -11,7 +12,7 @@ import (
 func failureTests() []test {
 	return []test{
 		{"a store that can be read answers a ping", pinged},
-		{"a question whose caller is gone is not answered", cancelledReads},
+		{"a call whose caller is gone is not answered", cancelledCalls},
 		{"a closed store answers nothing", closedStore},
 	}
 }
@@ -49,8 +50,23 @@ func reads(ctx context.Context, s store.Store) map[string]error {
 	addPage("ListAudit")(s.ListAudit(ctx, store.AuditFilter{}, whole()))
 	add("ChangesAfter")(s.ChangesAfter(ctx, 0, 1))
 	add("LatestRevision")(s.LatestRevision(ctx))
+	_, _, errs["ListReplicas"] = s.ListReplicas(ctx)
+	add("Usage")(s.Usage(ctx, "key"))
 	errs["Ping"] = s.Ping(ctx)
 	return errs
+}
+
+// notes writes what is no record.
+func notes(ctx context.Context, s store.Store) map[string]error {
+	_, shared := s.SharedSecret(ctx, "name", identity.NewSecret("value"))
+	_, pruned := s.Prune(ctx, store.Pruning{Changes: day(1), RequestIDs: day(1)})
+	return map[string]error{
+		"Beat":         s.Beat(ctx, identity.Replica{ID: "replica"}, time.Minute),
+		"Leave":        s.Leave(ctx, "replica"),
+		"SharedSecret": shared,
+		"AddUsage":     s.AddUsage(ctx, []identity.Usage{{Key: "key", Count: 1, LastAt: day(1)}}),
+		"Prune":        pruned,
+	}
 }
 
 func withReadable(t testing.TB, s store.Store) {
@@ -68,13 +84,21 @@ func pinged(t *testing.T, s store.Store) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	for name, err := range notes(t.Context(), s) {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
-func cancelledReads(t *testing.T, s store.Store) {
+func cancelledCalls(t *testing.T, s store.Store) {
 	withReadable(t, s)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, err := range reads(gone, s) {
+		t.Run(name, func(t *testing.T) { wantUnanswered(t, err) })
+	}
+	for name, err := range notes(gone, s) {
 		t.Run(name, func(t *testing.T) { wantUnanswered(t, err) })
 	}
 }
@@ -83,6 +107,9 @@ func closedStore(t *testing.T, s store.Store) {
 	withReadable(t, s)
 	succeeds(t, s.Close())
 	for name, err := range reads(t.Context(), s) {
+		t.Run(name, func(t *testing.T) { wantUnanswered(t, err) })
+	}
+	for name, err := range notes(t.Context(), s) {
 		t.Run(name, func(t *testing.T) { wantUnanswered(t, err) })
 	}
 	for _, m := range mutations() {

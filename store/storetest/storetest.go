@@ -43,8 +43,15 @@ func Run(t *testing.T, open func(testing.TB) store.Store) {
 		{"Audit", auditTests()},
 		{"Changes", changeTests()},
 		{"Wake", wakeTests()},
+		{"Replicas", replicaTests()},
+		{"WakeReplicas", replicaWakeTests()},
+		{"Secrets", secretTests()},
+		{"Usages", usageTests()},
+		{"PruneChanges", pruneChangesTests()},
+		{"PruneRequestIDs", pruneRequestTests()},
 		{"Pages", pageTests()},
 		{"Times", timeTests()},
+		{"Text", textTests()},
 		{"Failures", failureTests()},
 	}
 	for _, role := range roles {
@@ -111,7 +118,7 @@ func equal(t testing.TB, what string, got, want any) {
 func sentinels() []error {
 	return []error{
 		store.ErrNotFound, store.ErrConflict, store.ErrReference,
-		store.ErrLimit, store.ErrInsufficient, store.ErrInvalid,
+		store.ErrLimit, store.ErrInsufficient, store.ErrInvalid, store.ErrPruned,
 	}
 }
 

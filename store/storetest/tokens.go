@@ -50,7 +50,7 @@ func foundToken(t *testing.T, s store.Store) {
 	given.Revision = created.Revision
 	equal(t, "created", created, given)
 	equal(t, "found", must(s.Token(ctx, "token"))(t), created)
-	want := identity.Token{Ref: identity.TokenRef{ID: "token"}, RevokedAt: day(5), Revision: created.Revision}
+	want := identity.Token{Ref: identity.TokenRef{ID: "token"}, User: "user", RevokedAt: day(5), Revision: created.Revision}
 	equal(t, "state", must(s.TokenState(ctx, want.Ref))(t), want)
 }
 
@@ -118,13 +118,13 @@ func revokedToken(t *testing.T, s store.Store) {
 	want := addToken(t, s, token("token"))
 	other := addToken(t, s, token("other"))
 	ref := identity.TokenRef{ID: "token"}
-	equal(t, "state before", must(s.TokenState(ctx, ref))(t), identity.Token{Ref: ref, Revision: want.Revision})
+	equal(t, "state before", must(s.TokenState(ctx, ref))(t), identity.Token{Ref: ref, User: "user", Revision: want.Revision})
 
 	state := must(s.RevokeToken(ctx, operator, ref, day(5)))(t)
 	if state.Revision <= want.Revision {
 		t.Errorf("revision %d does not follow %d", state.Revision, want.Revision)
 	}
-	equal(t, "revoked", state, identity.Token{Ref: ref, RevokedAt: day(5), Revision: state.Revision})
+	equal(t, "revoked", state, identity.Token{Ref: ref, User: "user", RevokedAt: day(5), Revision: state.Revision})
 	for _, at := range []time.Time{day(9), day(2)} {
 		equal(t, "revoked again", must(s.RevokeToken(ctx, operator, ref, at))(t), state)
 	}
@@ -231,7 +231,7 @@ func revokedUserTokens(t *testing.T, s store.Store) {
 		v := must(s.Token(ctx, id))(t)
 		equal(t, "revocation of "+string(id), v.RevokedAt, at)
 		state := must(s.TokenState(ctx, identity.TokenRef{ID: id}))(t)
-		equal(t, "state of "+string(id), state, identity.Token{Ref: identity.TokenRef{ID: id}, RevokedAt: at, Revision: v.Revision})
+		equal(t, "state of "+string(id), state, identity.Token{Ref: identity.TokenRef{ID: id}, User: "user", RevokedAt: at, Revision: v.Revision})
 	}
 	equal(t, "somebody else's token", must(s.Token(ctx, "foreign"))(t), foreign)
 }
