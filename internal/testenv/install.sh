@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests talk with and a machine may lack: curl, Node.js and PostgreSQL
-# from the system's packages (as root, on Debian), Python's requests into .run/python.
+# Installs what the tests talk with and a machine may lack: curl, Node.js, PostgreSQL
+# and Redis from the system's packages (as root, on Debian), Python's requests into
+# .run/python.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -9,6 +10,7 @@ command -v curl >/dev/null || missing+=(curl)
 command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3 python3-venv)
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+command -v redis-server >/dev/null || missing+=(redis-server)
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 		echo "the tests need ${missing[*]}: install them and run this again" >&2
