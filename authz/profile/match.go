@@ -46,8 +46,8 @@ func (v *Vars) Get(name string) (string, bool) {
 // the fallback route, which is never public. The path is what precedes the "?",
 // and has been through the path gate. Match is not ok, and the request must be
 // refused, when
-//   - decoding %XX or folding case would choose another route, because the
-//     upstream may do either,
+//   - decoding %XX, folding case or dropping dots at a segment's end would choose
+//     another route, because the upstream may do any of them,
 //   - a variable is longer than MaxVarLength or has bytes outside [A-Za-z0-9_-],
 //   - the path of a public route has a %XX.
 //
@@ -61,8 +61,8 @@ func (p *Profile) Match(method, path string, vars *Vars) (*Route, bool) {
 	}
 	index := methodIndex(method)
 	route := p.router.find(path[1:], index, view{})
-	escaped, upper := scan(path)
-	if escaped || upper || p.router.hasUpper {
+	escaped, folds := scan(path)
+	if escaped || folds || p.router.hasUpper {
 		for _, v := range [...]view{{fold: true}, {decode: true}, {fold: true, decode: true}} {
 			if p.router.find(path[1:], index, v) != route {
 				return nil, false
@@ -78,12 +78,18 @@ func (p *Profile) Match(method, path string, vars *Vars) (*Route, bool) {
 	return route, true
 }
 
-func scan(path string) (escaped, upper bool) {
+// scan reports what gives a path another reading: an escape; or a capital, or a
+// dot at a segment's end.
+func scan(path string) (escaped, folds bool) {
 	for i := 0; i < len(path); i++ {
-		escaped = escaped || path[i] == '%'
-		upper = upper || 'A' <= path[i] && path[i] <= 'Z'
+		switch b := path[i]; {
+		case b == '%':
+			escaped = true
+		case 'A' <= b && b <= 'Z', b == '.' && (i+1 == len(path) || path[i+1] == '/'):
+			folds = true
+		}
 	}
-	return escaped, upper
+	return escaped, folds
 }
 
 // router finds a route by the segments of a path.
@@ -152,6 +158,9 @@ type view struct{ fold, decode bool }
 func (v view) same(text, literal string) bool {
 	if !v.fold && !v.decode {
 		return text == literal
+	}
+	if v.fold {
+		text, literal = strings.TrimRight(text, "."), strings.TrimRight(literal, ".")
 	}
 	n := 0
 	for i := 0; i < len(text); i++ {
