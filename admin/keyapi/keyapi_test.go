@@ -261,12 +261,12 @@ func TestLimitOfActiveKeysHoldsUnderConcurrency(t *testing.T) {
 	a.create(`{}`) // there is room again
 }
 
-func TestEventsNameTheMasterKey(t *testing.T) {
+func TestEventsNameTheProfilesMasterKeyAndNotTheServers(t *testing.T) {
 	a := start(t)
 	created := a.create(`{}`)
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+servertest.AdminKey)
 	list, err := adminv1.NewAuditServiceClient(a.Dial(t)).ListAuditEvents(ctx, &adminv1.ListAuditEventsRequest{Subject: created.ID})
-	if err != nil || len(list.GetEvents()) != 1 || list.GetEvents()[0].GetActor() != "admin_key" {
+	if err != nil || len(list.GetEvents()) != 1 || list.GetEvents()[0].GetActor() != "profile_admin_key" {
 		t.Errorf("the events are %v (%v)", list.GetEvents(), err)
 	}
 	if strings.Contains(a.Log(), created.Key) || strings.Contains(a.Log(), servertest.EngineAdminKey) {
