@@ -101,20 +101,44 @@ type Confirmation struct {
 	InForce  int           // replicas that have applied it
 	Replicas int           // live replicas
 	Elapsed  time.Duration // from the question until the answer
-	Pending  []string      // the names of the replicas that have not
-	// Until is when the last pending replica stops deciding from an older
-	// record; zero where none is pending.
-	Until time.Time
+	// Pending are the live replicas that have not; each may decide from an older
+	// record until its LeaseUntil.
+	Pending []identity.Replica
 }
 
 // Complete reports whether every live replica has applied the change.
 func (c Confirmation) Complete() bool { return c.Replicas > 0 && c.InForce == c.Replicas }
+
+// Until is when the last pending replica stops deciding from an older record; zero
+// where none is pending.
+func (c Confirmation) Until() time.Time {
+	var until time.Time
+	for _, r := range c.Pending {
+		if r.LeaseUntil.After(until) {
+			until = r.LeaseUntil
+		}
+	}
+	return until
+}
 
 // Confirmer waits until every live replica has applied a revision.
 type Confirmer interface {
 	// Confirm waits, bounded by itself and by the context, and says how far the
 	// change has come. An error means that this could not be found out.
 	Confirm(ctx context.Context, revision identity.Revision) (Confirmation, error)
+}
+
+// Fleet knows the replicas that run over the store.
+type Fleet interface {
+	// Replicas returns the replicas whose lease has not ended, oldest first, and
+	// the store's present time.
+	Replicas(ctx context.Context) ([]identity.Replica, time.Time, error)
+}
+
+// Usages knows how keys are used.
+type Usages interface {
+	// Usage returns a key's counts (see store.Usages).
+	Usage(ctx context.Context, id identity.KeyID) (store.KeyUsage, error)
 }
 
 // Options are what a Service is made of. All but Random and Logger are required.
@@ -125,6 +149,8 @@ type Options struct {
 	Signer    TokenSigner
 	Decider   Decider
 	Confirmer Confirmer
+	Fleet     Fleet
+	Usages    Usages
 	Clock     func() time.Time
 	Random    io.Reader    // of secrets; nil: the system's
 	Logger    *slog.Logger // nil: nothing is logged
@@ -138,6 +164,8 @@ type Service struct {
 	signer    TokenSigner
 	decider   Decider
 	confirmer Confirmer
+	fleet     Fleet
+	usages    Usages
 	clock     func() time.Time
 	random    io.Reader
 	log       *slog.Logger
@@ -156,6 +184,10 @@ func NewService(o Options) (*Service, error) {
 		return nil, errors.New("admin service: a decider is required")
 	case o.Confirmer == nil:
 		return nil, errors.New("admin service: a confirmer is required")
+	case o.Fleet == nil:
+		return nil, errors.New("admin service: a fleet is required")
+	case o.Usages == nil:
+		return nil, errors.New("admin service: the usages of keys are required")
 	case o.Clock == nil:
 		return nil, errors.New("admin service: a clock is required")
 	}
@@ -167,7 +199,7 @@ func NewService(o Options) (*Service, error) {
 	}
 	return &Service{
 		store: o.Store, profile: o.Profile, signer: o.Signer, decider: o.Decider,
-		confirmer: o.Confirmer, clock: o.Clock, random: o.Random, log: o.Logger,
+		confirmer: o.Confirmer, fleet: o.Fleet, usages: o.Usages, clock: o.Clock, random: o.Random, log: o.Logger,
 	}, nil
 }
 
@@ -181,6 +213,10 @@ func (s *Service) confirm(ctx context.Context, revision identity.Revision) Confi
 	if err != nil {
 		s.log.WarnContext(ctx, "a change is committed but could not be confirmed", "revision", revision, "error", err)
 		return Confirmation{}
+	}
+	if !c.Complete() {
+		s.log.WarnContext(ctx, "a change is committed but not in force everywhere", "revision", revision,
+			"in_force", c.InForce, "replicas", c.Replicas, "until", c.Until())
 	}
 	return c
 }

@@ -104,6 +104,19 @@ func (s *Service) Key(ctx context.Context, id identity.KeyID) (store.Key, error)
 	return key, nil
 }
 
+// KeyUsage says how a key was used, as far as the replicas have reported it.
+func (s *Service) KeyUsage(ctx context.Context, id identity.KeyID) (store.KeyUsage, error) {
+	var c checks
+	if c.id("id", string(id)); c.err() != nil {
+		return store.KeyUsage{}, c.err()
+	}
+	usage, err := s.usages.Usage(ctx, id)
+	if err != nil {
+		return store.KeyUsage{}, failed(err, noKey)
+	}
+	return usage, nil
+}
+
 // KeyQuery narrows a list of keys; empty fields match all.
 type KeyQuery struct {
 	Profile    identity.ProfileName

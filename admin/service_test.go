@@ -25,11 +25,24 @@ type house struct {
 	now     time.Time
 	confirm func(identity.Revision) (admin.Confirmation, error)
 	explain func(admin.Request) (admin.Explanation, error)
+	fleet   func() ([]identity.Replica, error)
+	usage   func(identity.KeyID) (store.KeyUsage, error)
 }
 
 // Confirm implements admin.Confirmer.
 func (h *house) Confirm(_ context.Context, revision identity.Revision) (admin.Confirmation, error) {
 	return h.confirm(revision)
+}
+
+// Replicas implements admin.Fleet.
+func (h *house) Replicas(context.Context) ([]identity.Replica, time.Time, error) {
+	replicas, err := h.fleet()
+	return replicas, h.now, err
+}
+
+// Usage implements admin.Usages.
+func (h *house) Usage(_ context.Context, id identity.KeyID) (store.KeyUsage, error) {
+	return h.usage(id)
 }
 
 // Explain implements admin.Decider.
@@ -102,7 +115,7 @@ func open(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.Service, err = admin.NewService(admin.Options{
-		Store: h.store, Signer: signer{ring}, Decider: h, Confirmer: h, Clock: clock,
+		Store: h.store, Signer: signer{ring}, Decider: h, Confirmer: h, Fleet: h, Usages: h, Clock: clock,
 		Profile: func(name identity.ProfileName) (*profile.Profile, bool) { p := set.ByName(name); return p, p != nil },
 	})
 	if err != nil {
@@ -302,73 +315,6 @@ func TestRotatedTokenIsRevokedAndItsSuccessorEndsNoLater(t *testing.T) {
 	}
 	if _, err := h.RotateToken(t.Context(), by, issued.Token.ID, admin.Expiry{}); codeOf(err) != admin.Precondition {
 		t.Errorf("rotating it again: %v", err)
-	}
-}
-
-func TestRevocationSaysWhichReplicaMayStillAllow(t *testing.T) {
-	h := open(t)
-	h.settle(t)
-	key := h.createKey(t, admin.NewKey{})
-	until := h.now.Add(10 * time.Second)
-	h.confirm = func(identity.Revision) (admin.Confirmation, error) {
-		return admin.Confirmation{InForce: 2, Replicas: 3, Pending: []string{"c"}, Until: until}, nil
-	}
-	_, c, err := h.RevokeKey(t.Context(), by, key.ID)
-	must(t, err)
-	if c.Complete() || c.Pending[0] != "c" || !c.Until.Equal(until) {
-		t.Errorf("the confirmation is %+v", c)
-	}
-}
-
-func TestRevocationStandsWhenItCannotBeConfirmed(t *testing.T) {
-	h := open(t)
-	h.settle(t)
-	key := h.createKey(t, admin.NewKey{})
-	h.confirm = func(identity.Revision) (admin.Confirmation, error) {
-		return admin.Confirmation{}, errors.New("the replicas cannot be asked")
-	}
-	revoked, c, err := h.RevokeKey(t.Context(), by, key.ID)
-	must(t, err)
-	if revoked.RevokedAt.IsZero() || c.Complete() {
-		t.Errorf("the key is %+v, the confirmation %+v", revoked, c)
-	}
-}
-
-func TestConfirmationIsAskedForTheChangesOwnRevision(t *testing.T) {
-	h := open(t)
-	h.settle(t)
-	key := h.createKey(t, admin.NewKey{})
-	var asked identity.Revision
-	h.confirm = func(revision identity.Revision) (admin.Confirmation, error) {
-		asked = revision
-		return admin.Confirmation{InForce: 1, Replicas: 1}, nil
-	}
-	latest := func() identity.Revision {
-		revision, err := h.store.LatestRevision(t.Context())
-		must(t, err)
-		return revision
-	}
-	for name, change := range map[string]func() error{
-		"revoke":            func() error { _, _, err := h.RevokeKey(t.Context(), by, key.ID); return err },
-		"disable org":       func() error { _, _, err := h.SetOrganizationDisabled(t.Context(), by, "o1", true); return err },
-		"disable user":      func() error { _, _, err := h.SetUserDisabled(t.Context(), by, "u1", true); return err },
-		"revoke the user's": func() error { _, _, _, err := h.RevokeUserTokens(t.Context(), by, "u1"); return err },
-		"revoke a foreign": func() error {
-			_, _, err := h.RevokeToken(t.Context(), by, identity.TokenRef{Issuer: "https://i", ID: "j"})
-			return err
-		},
-	} {
-		before := latest()
-		must(t, change())
-		if after := latest(); asked != after || after == before {
-			t.Errorf("%s: confirmed revision %d, committed %d after %d", name, asked, after, before)
-		}
-	}
-	before := latest()
-	_, err := h.DeleteMembership(t.Context(), by, identity.MembershipRef{Org: "o1", User: "u1"})
-	must(t, err)
-	if after := latest(); asked != after || after == before {
-		t.Errorf("delete membership: confirmed revision %d, committed %d", asked, after)
 	}
 }
 

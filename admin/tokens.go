@@ -59,7 +59,12 @@ func (s *Service) IssueToken(ctx context.Context, by store.Actor, n NewToken) (N
 		ID: identity.TokenID(uuid.NewString()), Profile: p.Name, Kind: n.Kind, Name: n.Name,
 		Org: n.Org, User: n.User, Grants: identity.NewGrants(n.Permissions...), IssuedAt: now, ExpiresAt: expires,
 	}
-	return s.issue(ctx, by, p, token)
+	issued, err := s.issue(ctx, by, p, token)
+	if err != nil {
+		return NewSignedToken{}, err
+	}
+	s.confirm(ctx, issued.Token.Revision)
+	return issued, nil
 }
 
 // issue signs and stores a token whose fields are valid by themselves. Permissions
@@ -98,7 +103,6 @@ func (s *Service) issue(ctx context.Context, by store.Actor, p *profile.Profile,
 	if token, err = s.store.CreateToken(ctx, by, token); err != nil {
 		return NewSignedToken{}, failed(err, meaning{})
 	}
-	s.confirm(ctx, token.Revision)
 	return NewSignedToken{Token: token, Signed: signed}, nil
 }
 
@@ -166,13 +170,12 @@ func (s *Service) RotateToken(ctx context.Context, by store.Actor, id identity.T
 	if err != nil {
 		return RotatedToken{}, err
 	}
-	if _, err := s.store.RevokeToken(ctx, by, identity.TokenRef{ID: id}, s.clock()); err != nil {
+	revoked, err := s.store.RevokeToken(ctx, by, identity.TokenRef{ID: id}, s.clock())
+	if err != nil {
 		return RotatedToken{}, failed(err, noToken)
 	}
-	confirmation := s.confirmLatest(ctx)
-	if original, err = s.Token(ctx, id); err != nil {
-		return RotatedToken{}, err
-	}
+	original.RevokedAt, original.Revision = revoked.RevokedAt, revoked.Revision
+	confirmation := s.confirm(ctx, max(revoked.Revision, issued.Token.Revision))
 	return RotatedToken{Original: original, Successor: issued.Token, Signed: issued.Signed, Confirmation: confirmation}, nil
 }
 

@@ -133,7 +133,7 @@ func TestUnknownKeysAndTokensAreNotRepeated(t *testing.T) {
 func TestServiceNeedsEveryPart(t *testing.T) {
 	h := open(t)
 	whole := admin.Options{
-		Store: h.store, Signer: signer{}, Decider: h, Confirmer: h, Clock: time.Now,
+		Store: h.store, Signer: signer{}, Decider: h, Confirmer: h, Fleet: h, Usages: h, Clock: time.Now,
 		Profile: func(identity.ProfileName) (*profile.Profile, bool) { return nil, false },
 	}
 	if _, err := admin.NewService(whole); err != nil {
@@ -145,6 +145,8 @@ func TestServiceNeedsEveryPart(t *testing.T) {
 		"signer":    func(o *admin.Options) { o.Signer = nil },
 		"decider":   func(o *admin.Options) { o.Decider = nil },
 		"confirmer": func(o *admin.Options) { o.Confirmer = nil },
+		"fleet":     func(o *admin.Options) { o.Fleet = nil },
+		"usages":    func(o *admin.Options) { o.Usages = nil },
 		"clock":     func(o *admin.Options) { o.Clock = nil },
 	} {
 		o := whole

@@ -2,13 +2,13 @@ package server
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"postern/admin"
+	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/store"
 
@@ -39,8 +39,8 @@ func confirmation(c admin.Confirmation) *adminv1.Confirmation {
 		InForce:       int32(c.InForce),
 		Replicas:      int32(c.Replicas),
 		Elapsed:       durationpb.New(c.Elapsed),
-		Pending:       c.Pending,
-		MayAllowUntil: timestamp(c.Until),
+		Pending:       all(c.Pending, pendingReplica),
+		MayAllowUntil: timestamp(c.Until()),
 		Summary:       summary(c),
 	}
 }
@@ -50,13 +50,14 @@ func summary(c admin.Confirmation) string {
 		return "committed, but how many replicas have applied it is unknown"
 	}
 	text := fmt.Sprintf("in force on %d/%d replicas after %d ms", c.InForce, c.Replicas, c.Elapsed.Milliseconds())
-	if len(c.Pending) > 0 {
-		text += "; not yet on " + strings.Join(c.Pending, ", ")
-	}
-	if !c.Until.IsZero() {
-		text += ", which may decide from an older record until " + c.Until.UTC().Format(time.RFC3339)
+	for _, r := range c.Pending {
+		text += "; not yet on " + r.Name + ", which may decide from an older record until " + r.LeaseUntil.UTC().Format(time.RFC3339)
 	}
 	return text
+}
+
+func pendingReplica(r identity.Replica) *adminv1.PendingReplica {
+	return &adminv1.PendingReplica{Name: r.Name, Id: string(r.ID), MayAllowUntil: timestamp(r.LeaseUntil)}
 }
 
 func organization(o store.Organization) *adminv1.Organization {

@@ -37,7 +37,13 @@ func (s *keys) GetKey(ctx context.Context, r *adminv1.GetKeyRequest) (*adminv1.G
 	if err != nil {
 		return nil, s.status(ctx, err)
 	}
-	return &adminv1.GetKeyResponse{Key: s.key(found)}, nil
+	usage, err := s.service.KeyUsage(ctx, found.ID)
+	if err != nil {
+		return nil, s.status(ctx, err)
+	}
+	shown := s.key(found)
+	shown.LastUsedTime, shown.UseCount = timestamp(usage.LastAt), &usage.Count
+	return &adminv1.GetKeyResponse{Key: shown}, nil
 }
 
 // ListKeys implements the rpc of KeyService.

@@ -33,12 +33,14 @@ type faults struct {
 	admin.TokenSigner
 	admin.Decider
 	admin.Confirmer
+	admin.Fleet
+	admin.Usages
 }
 
 func newFaulty(t *testing.T, log *slog.Logger, open map[string]http.Handler) http.Handler {
 	t.Helper()
 	service, err := admin.NewService(admin.Options{
-		Store: faults{}, Signer: faults{}, Decider: faults{}, Confirmer: faults{}, Clock: time.Now,
+		Store: faults{}, Signer: faults{}, Decider: faults{}, Confirmer: faults{}, Fleet: faults{}, Usages: faults{}, Clock: time.Now,
 		Profile: func(identity.ProfileName) (*profile.Profile, bool) { return nil, false },
 	})
 	if err != nil {

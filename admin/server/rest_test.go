@@ -100,6 +100,8 @@ func TestRESTMirrorsEveryCall(t *testing.T) {
 	}
 	shown := c.do("GET", "/v1/keys/$key", "")
 	c.is(shown, "key.organization_id", at(t, org, "organization.id"))
+	c.is(shown, "key.use_count", "0")
+	c.is(shown, "key.last_used_time", nil)
 	if _, told := shown["secret"]; told {
 		t.Error("showing a key tells a secret")
 	}
@@ -138,6 +140,10 @@ func TestRESTMirrorsEveryCall(t *testing.T) {
 
 	c.is(c.do("DELETE", "/v1/organizations/$org/members/$user", ""), "confirmation.in_force", 1.0)
 	c.length(c.do("GET", "/v1/audit?action=key.revoke", ""), "events", 1)
+	fleet := c.do("GET", "/v1/replicas", "")
+	c.length(fleet, "replicas", 1)
+	c.is(fleet["replicas"].([]any)[0].(map[string]any), "lag", "0")
+	c.is(fleet["replicas"].([]any)[0].(map[string]any), "applied_revision", fleet["latest_revision"])
 	c.is(c.do("POST", "/v1/check", `{"profile": "artos", "path": "/api/v1/search/status"}`), "reason", "public")
 }
 

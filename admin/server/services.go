@@ -31,6 +31,7 @@ type services struct {
 	resources     *resources
 	credits       *credits
 	audit         *audit
+	replicas      *replicas
 	decisions     *decisions
 }
 
@@ -44,6 +45,7 @@ func newServices(s *admin.Service, log *slog.Logger) services {
 		resources:     &resources{service: s, failures: f},
 		credits:       &credits{service: s, failures: f},
 		audit:         &audit{service: s, failures: f},
+		replicas:      &replicas{service: s, failures: f},
 		decisions:     &decisions{service: s, failures: f},
 	}
 }
@@ -61,6 +63,7 @@ func newGRPC(s services, log *slog.Logger) *grpc.Server {
 	adminv1.RegisterResourceServiceServer(server, s.resources)
 	adminv1.RegisterCreditServiceServer(server, s.credits)
 	adminv1.RegisterAuditServiceServer(server, s.audit)
+	adminv1.RegisterReplicaServiceServer(server, s.replicas)
 	adminv1.RegisterDecisionServiceServer(server, s.decisions)
 	reflection.Register(server)
 	return server
@@ -86,6 +89,7 @@ func newREST(s services) (http.Handler, error) {
 		adminv1.RegisterResourceServiceHandlerServer(ctx, mux, s.resources),
 		adminv1.RegisterCreditServiceHandlerServer(ctx, mux, s.credits),
 		adminv1.RegisterAuditServiceHandlerServer(ctx, mux, s.audit),
+		adminv1.RegisterReplicaServiceHandlerServer(ctx, mux, s.replicas),
 		adminv1.RegisterDecisionServiceHandlerServer(ctx, mux, s.decisions),
 	} {
 		if err != nil {

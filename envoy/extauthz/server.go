@@ -11,7 +11,6 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"postern/authz"
-	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/authz/reason"
 )
@@ -22,9 +21,10 @@ type Engine interface {
 	Resolve(ctx context.Context, own authz.OwnedInput, out *authz.Decision) authz.Verdict
 }
 
-// Recorder counts decisions and their duration.
+// Recorder counts decisions, their duration and the use of keys. It must not keep
+// the decision.
 type Recorder interface {
-	Observe(profile identity.ProfileName, r reason.Reason, elapsed time.Duration)
+	Observe(d *authz.Decision, elapsed time.Duration)
 }
 
 // Journal writes the decision log.
@@ -68,11 +68,7 @@ func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*auth
 	if verdict == authz.Allow && (elapsed > maxElapsed || ctx.Err() != nil) {
 		verdict = tooLate(&decision)
 	}
-	name := identity.ProfileName("")
-	if decision.Profile != nil {
-		name = decision.Profile.Name
-	}
-	s.recorder.Observe(name, decision.Reason, elapsed)
+	s.recorder.Observe(&decision, elapsed)
 	s.journal.Write(ctx, &in, &decision, elapsed)
 	if verdict == authz.Allow {
 		return allowed(&decision), nil

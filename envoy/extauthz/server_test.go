@@ -13,7 +13,6 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"postern/authz"
-	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/authz/reason"
 	"postern/envoy/extauthz"
@@ -42,8 +41,8 @@ func (e *engine) Resolve(_ context.Context, _ authz.OwnedInput, out *authz.Decis
 
 type recorder struct{ reasons []reason.Reason }
 
-func (r *recorder) Observe(_ identity.ProfileName, why reason.Reason, _ time.Duration) {
-	r.reasons = append(r.reasons, why)
+func (r *recorder) Observe(d *authz.Decision, _ time.Duration) {
+	r.reasons = append(r.reasons, d.Reason)
 }
 
 type fixture struct {

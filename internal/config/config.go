@@ -56,6 +56,9 @@ type Cache struct {
 	TTL         time.Duration `yaml:"ttl" doc:"Life of a remembered record." default:"10s" min:"1ms" max:"10s"`
 	NegativeTTL time.Duration `yaml:"negative_ttl" doc:"Life of the knowledge that a record does not exist." default:"2s" min:"1ms" max:"10s"`
 	Size        int           `yaml:"size" doc:"Most records remembered." default:"100000" min:"1" max:"100000000"`
+
+	URL     identity.Secret `yaml:"url" doc:"The cache that replicas share: redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://; none where it is not set. It may hold a password."`
+	Timeout time.Duration   `yaml:"timeout" doc:"How long a look-up in the shared cache may take before the store is asked." default:"50ms" min:"1ms" max:"1s"`
 }
 
 // Log says what is logged.

@@ -97,7 +97,7 @@ func (a *app) root() *cobra.Command {
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "how long a command may take")
 	flags.StringVarP(&a.output, "output", "o", "table", "table or json")
 	root.AddCommand(
-		a.organizations(), a.users(), a.keys(), a.tokens(), a.resources(), a.credits(), a.audit(), a.check(), a.version(),
+		a.organizations(), a.users(), a.keys(), a.tokens(), a.resources(), a.credits(), a.audit(), a.replicas(), a.check(), a.version(),
 	)
 	return root
 }

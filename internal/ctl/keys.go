@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -66,12 +67,17 @@ func (a *app) listKeys() *cobra.Command {
 }
 
 func (a *app) showKey() *cobra.Command {
-	return a.call("show ID", "Show an API key's record", func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
+	return a.call("show ID", "Show an API key's record and how it was used", func(ctx context.Context, conn *grpc.ClientConn, args []string) error {
 		response, err := adminv1.NewKeyServiceClient(conn).GetKey(ctx, &adminv1.GetKeyRequest{Id: args[0]})
 		if err != nil {
 			return err
 		}
-		return a.print(response, func() table { return keyTable(response.GetKey()) })
+		return a.print(response, func() table {
+			t := keyTable(response.GetKey())
+			t.header = append(t.header, "USES", "LAST USED")
+			t.rows[0] = append(t.rows[0], strconv.FormatUint(response.GetKey().GetUseCount(), 10), moment(response.GetKey().GetLastUsedTime()))
+			return t
+		})
 	})
 }
 

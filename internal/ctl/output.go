@@ -86,7 +86,9 @@ func confirmed(c *adminv1.Confirmation) error {
 	if c.GetReplicas() > 0 && c.GetInForce() == c.GetReplicas() {
 		return nil
 	}
-	return errors.New("the change is committed but not confirmed (" + c.GetSummary() + "); repeat the command to ask again")
+	summary := clean(c.GetSummary(), false)
+	return errors.New("the change is committed and need not be repeated, but it is not confirmed everywhere: " + summary +
+		"; posternctl replicas shows how far each replica is")
 }
 
 // paged is the answer to a list call.

@@ -31,20 +31,24 @@ func TestScripts(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			server := servertest.Start(t)
-			testscript.Run(t, testscript.Params{
-				Files:               []string{file},
-				RequireExplicitExec: true,
-				RequireUniqueNames:  true,
-				Setup: func(env *testscript.Env) error {
-					env.Setenv("POSTERN_ADMIN_URL", server.URL)
-					env.Setenv("POSTERN_ADMIN_KEY", servertest.AdminKey)
-					return nil
-				},
-				Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "keep": keep, "lines": lines},
-			})
+			run(t, file, servertest.Start(t).URL)
 		})
 	}
+}
+
+// run runs one script against a server.
+func run(t *testing.T, file, url string) {
+	testscript.Run(t, testscript.Params{
+		Files:               []string{file},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("POSTERN_ADMIN_URL", url)
+			env.Setenv("POSTERN_ADMIN_KEY", servertest.AdminKey)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "keep": keep, "lines": lines},
+	})
 }
 
 // exits asks for the exit code of a posternctl command: exits 2 key create.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"postern/admin"
 	"postern/admin/keyapi"
 	"postern/authz"
 	"postern/authz/identity"
 	"postern/authz/profile"
-	"postern/cache"
 	"postern/store"
 )
 
@@ -86,29 +84,6 @@ func actorOf(p *authz.Principal) store.Actor {
 		return store.Actor("user:" + p.User)
 	}
 	return "profile_" + store.Actor(p.Method) // the profile's administrator, not the server's
-}
-
-// confirmTimeout bounds waiting for the replicas.
-const confirmTimeout = 5 * time.Second
-
-// confirmer waits for the one replica there is.
-type confirmer struct {
-	follower *cache.Follower
-	fence    *cache.Fence
-	name     string
-}
-
-// Confirm waits until this replica has applied the revision.
-func (c confirmer) Confirm(ctx context.Context, revision identity.Revision) (admin.Confirmation, error) {
-	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
-	defer cancel()
-	began := time.Now()
-	err := c.follower.Reach(ctx, revision)
-	confirmation := admin.Confirmation{Replicas: 1, InForce: 1, Elapsed: time.Since(began)}
-	if err != nil {
-		confirmation.InForce, confirmation.Pending, confirmation.Until = 0, []string{c.name}, c.fence.Lease()
-	}
-	return confirmation, nil
 }
 
 // findProfile finds a profile in the configuration in force.

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/authz"
 	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/authz/reason"
@@ -13,11 +14,12 @@ import (
 // recorder finds the resolved metrics of a profile without a lock.
 type recorder struct {
 	decisions *observe.Decisions
+	usage     *usageGatherer
 	profiles  atomic.Pointer[map[identity.ProfileName]*observe.Profile]
 }
 
-func newRecorder(decisions *observe.Decisions, set *profile.Set) *recorder {
-	r := &recorder{decisions: decisions}
+func newRecorder(decisions *observe.Decisions, usage *usageGatherer, set *profile.Set) *recorder {
+	r := &recorder{decisions: decisions, usage: usage}
 	r.serve(set)
 	return r
 }
@@ -31,12 +33,17 @@ func (r *recorder) serve(set *profile.Set) {
 	r.profiles.Store(&resolved)
 }
 
-// Observe counts one decision.
-func (r *recorder) Observe(name identity.ProfileName, why reason.Reason, elapsed time.Duration) {
+// Observe counts one decision, and the use of the key that was allowed.
+func (r *recorder) Observe(d *authz.Decision, elapsed time.Duration) {
 	profiles := *r.profiles.Load()
-	p, ok := profiles[name]
-	if !ok {
-		p = profiles[""]
+	p := profiles[""]
+	if d.Profile != nil {
+		if known, ok := profiles[d.Profile.Name]; ok {
+			p = known
+		}
 	}
-	p.Observe(why, elapsed)
+	p.Observe(d.Reason, elapsed)
+	if d.Reason == reason.Allowed {
+		r.usage.note(d.Principal.Key, time.Now())
+	}
 }

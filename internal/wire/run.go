@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -23,7 +24,9 @@ func (s *Server) AdminAddress() string { return s.adminListener.Addr().String() 
 func (s *Server) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
-	work.Go(func() { s.follower.Run(background) })
+	for _, task := range []func(context.Context){s.follower.Run, s.fleet.Run, s.usage.run, s.prune, s.shared.run} {
+		work.Go(func() { task(background) })
+	}
 	failed := make(chan error, 2)
 	work.Go(func() {
 		if err := s.check.Serve(s.checkListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
@@ -45,7 +48,18 @@ func (s *Server) Run(ctx context.Context) error {
 	s.drain()
 	stop()
 	work.Wait()
+	s.leave()
 	return errors.Join(err, s.close())
+}
+
+// leave takes this replica out of the count, so that nobody waits for it. Where
+// that fails its lease ends by itself.
+func (s *Server) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.fleet.Leave(ctx); err != nil {
+		s.log.Warn("this replica could not be taken out of the count; it leaves when its lease ends", "error", err)
+	}
 }
 
 // drain lets the requests under way finish, within the bound.
@@ -87,6 +101,7 @@ func (s *Server) close() error {
 	if s.snapshots != nil {
 		err = errors.Join(err, s.snapshots.close())
 	}
+	err = errors.Join(err, s.shared.close())
 	if s.store != nil {
 		err = errors.Join(err, s.store.Close())
 	}

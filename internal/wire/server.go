@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -32,15 +31,6 @@ import (
 	"postern/internal/config"
 	"postern/internal/observe"
 	"postern/store"
-	"postern/store/sqlite"
-)
-
-// The feed is read at every commit and, should a hint be lost, every poll; caches
-// are trusted for the lease after a read.
-const (
-	feedPoll   = time.Second
-	feedLease  = 5 * time.Second
-	feedReplay = 10_000
 )
 
 // Server is a whole Postern: the Check service, the management API and what they
@@ -49,9 +39,13 @@ type Server struct {
 	config    config.Config
 	env       func(string) (string, bool)
 	log       *slog.Logger
+	registry  *prometheus.Registry
 	store     store.Store
 	caches    *caches
 	follower  *cache.Follower
+	fleet     *cache.Fleet
+	shared    *sharedCache // nil: none
+	usage     *usageGatherer
 	engine    *authz.Engine
 	snapshots *snapshots
 
@@ -64,7 +58,7 @@ type Server struct {
 // New makes a server and opens its listeners, so that whoever starts it knows at
 // once whether it can run. env looks up environment variables that profiles name.
 func New(ctx context.Context, c config.Config, env func(string) (string, bool), log *slog.Logger) (_ *Server, err error) {
-	s := &Server{config: c, env: env, log: log}
+	s := &Server{config: c, env: env, log: log, registry: observe.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -78,60 +72,32 @@ func New(ctx context.Context, c config.Config, env func(string) (string, bool), 
 	if s.store, err = openStore(ctx, c.Store.URL); err != nil {
 		return nil, err
 	}
-	registry := observe.NewRegistry()
-	decisions, err := observe.NewDecisions(registry)
+	decisions, err := observe.NewDecisions(s.registry)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.makeEngine(ctx, set, decisions); err != nil {
-		return nil, err
-	}
-	if err := s.makeCheck(newRecorder(decisions, set)); err != nil {
-		return nil, err
-	}
-	if err := s.makeManagement(registry, set); err != nil {
-		return nil, err
-	}
-	if s.checkListener, err = listen(ctx, "check.listen", c.Check.Listen); err != nil {
-		return nil, err
-	}
-	if s.adminListener, err = listen(ctx, "admin.listen", c.Admin.Listen); err != nil {
-		return nil, err
+	s.usage = newUsageGatherer(s.store, log)
+	for _, step := range []func() error{
+		func() error { return s.makeCaches(ctx) },
+		func() error { return s.makeEngine(ctx, set, decisions) },
+		func() error { return s.makeCheck(newRecorder(decisions, s.usage, set)) },
+		func() error { return s.makeManagement(set) },
+		func() (err error) { s.checkListener, err = listen(ctx, "check.listen", c.Check.Listen); return err },
+		func() (err error) { s.adminListener, err = listen(ctx, "admin.listen", c.Admin.Listen); return err },
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
-func openStore(ctx context.Context, url string) (store.Store, error) {
-	parsed, err := config.ParseStoreURL(url)
-	if err != nil {
-		return nil, fmt.Errorf("store.url: %w", err)
-	}
-	opened, err := sqlite.Open(ctx, sqlite.Options{Path: parsed.Path})
-	if err != nil {
-		return nil, err // and no store that is not nil but holds nothing
-	}
-	return opened, nil
-}
-
 func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *observe.Decisions) error {
-	var err error
-	if s.caches, err = newCaches(s.config.Cache.TTL, s.config.Cache.NegativeTTL, s.config.Cache.Size, time.Now); err != nil {
-		return err
-	}
 	ring, err := token.NewKeyRing(nil)
 	if err != nil {
 		return err
 	}
 	if err := ensureSigningKeys(ctx, s.store, set, ring, time.Now); err != nil {
-		return err
-	}
-	s.follower, err = cache.NewFollower(s.store, s.caches.fence, s.caches.history, s.caches.apply, cache.FollowerOptions{
-		Poll: feedPoll, Lease: feedLease, Replay: feedReplay, Forget: s.caches.forget, Clock: time.Now, Log: s.log,
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.follower.Start(ctx); err != nil {
 		return err
 	}
 	authenticator, err := credential.NewAuthenticator(records{s.store}, credential.Options{Workers: s.config.Hash.Workers, Clock: time.Now})
@@ -179,16 +145,16 @@ func (s *Server) makeCheck(r extauthz.Recorder) error {
 	return nil
 }
 
-func (s *Server) makeManagement(registry *prometheus.Registry, set *profile.Set) error {
+func (s *Server) makeManagement(set *profile.Set) error {
 	service, err := admin.NewService(admin.Options{
 		Store: s.store, Profile: findProfile(s.engine), Signer: signer{s.snapshots.ring, s.config.Issuer},
-		Decider: decider{s.engine}, Confirmer: confirmer{s.follower, s.caches.fence, hostname()}, Clock: time.Now, Logger: s.log,
+		Decider: decider{s.engine}, Confirmer: confirmer{s.fleet}, Fleet: s.fleet, Usages: s.store, Clock: time.Now, Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
 	open := map[string]http.Handler{
-		"/metrics":               promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		"/metrics":               promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}),
 		"/healthz/live":          http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { status(w, http.StatusOK, "alive") }),
 		"/healthz/ready":         http.HandlerFunc(s.ready),
 		"/.well-known/jwks.json": http.HandlerFunc(s.jwks),
@@ -221,11 +187,15 @@ func (s *Server) makeManagement(registry *prometheus.Registry, set *profile.Set)
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	if err := s.store.Ping(ctx); err != nil {
+	err := s.store.Ping(ctx)
+	switch {
+	case err == nil:
+		status(w, http.StatusOK, "ready")
+	case s.caches.fence.Trusted(time.Now()):
+		status(w, http.StatusOK, "the store cannot be read; known credentials are served from the caches")
+	default:
 		status(w, http.StatusServiceUnavailable, "the store cannot be read")
-		return
 	}
-	status(w, http.StatusOK, "ready")
 }
 
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
@@ -238,12 +208,4 @@ func status(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]string{"status": text}) // as above
-}
-
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "this replica"
-	}
-	return name
 }

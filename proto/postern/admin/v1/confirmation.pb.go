@@ -23,6 +23,71 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// PendingReplica is a live replica that has not applied a change.
+type PendingReplica struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name for people: the host's. Several replicas may have the same.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The identifier, as in ListReplicas.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Until when it may still decide from an older record: the end of its lease. It
+	// follows the change earlier, or stops trusting its caches then.
+	MayAllowUntil *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=may_allow_until,json=mayAllowUntil,proto3" json:"may_allow_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PendingReplica) Reset() {
+	*x = PendingReplica{}
+	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PendingReplica) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PendingReplica) ProtoMessage() {}
+
+func (x *PendingReplica) ProtoReflect() protoreflect.Message {
+	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PendingReplica.ProtoReflect.Descriptor instead.
+func (*PendingReplica) Descriptor() ([]byte, []int) {
+	return file_postern_admin_v1_confirmation_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *PendingReplica) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PendingReplica) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PendingReplica) GetMayAllowUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MayAllowUntil
+	}
+	return nil
+}
+
 // Confirmation says how far a change has come: a change that takes a right away
 // is answered only when every live replica has applied it, or with those that
 // have not.
@@ -35,9 +100,9 @@ type Confirmation struct {
 	// From the commit until the last replica had applied the change, or until the
 	// waiting ended.
 	Elapsed *durationpb.Duration `protobuf:"bytes,3,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
-	// The names of the replicas that have not applied it.
-	Pending []string `protobuf:"bytes,4,rep,name=pending,proto3" json:"pending,omitempty"`
-	// Until when a pending replica may still decide from an older record; absent
+	// The replicas that have not applied it.
+	Pending []*PendingReplica `protobuf:"bytes,4,rep,name=pending,proto3" json:"pending,omitempty"`
+	// Until when any pending replica may still decide from an older record; absent
 	// where none is pending.
 	MayAllowUntil *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=may_allow_until,json=mayAllowUntil,proto3" json:"may_allow_until,omitempty"`
 	// The same in one sentence, such as "in force on 3/3 replicas after 14 ms".
@@ -48,7 +113,7 @@ type Confirmation struct {
 
 func (x *Confirmation) Reset() {
 	*x = Confirmation{}
-	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[0]
+	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -60,7 +125,7 @@ func (x *Confirmation) String() string {
 func (*Confirmation) ProtoMessage() {}
 
 func (x *Confirmation) ProtoReflect() protoreflect.Message {
-	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[0]
+	mi := &file_postern_admin_v1_confirmation_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -73,7 +138,7 @@ func (x *Confirmation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
 func (*Confirmation) Descriptor() ([]byte, []int) {
-	return file_postern_admin_v1_confirmation_proto_rawDescGZIP(), []int{0}
+	return file_postern_admin_v1_confirmation_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Confirmation) GetInForce() int32 {
@@ -97,7 +162,7 @@ func (x *Confirmation) GetElapsed() *durationpb.Duration {
 	return nil
 }
 
-func (x *Confirmation) GetPending() []string {
+func (x *Confirmation) GetPending() []*PendingReplica {
 	if x != nil {
 		return x.Pending
 	}
@@ -122,12 +187,16 @@ var File_postern_admin_v1_confirmation_proto protoreflect.FileDescriptor
 
 const file_postern_admin_v1_confirmation_proto_rawDesc = "" +
 	"\n" +
-	"#postern/admin/v1/confirmation.proto\x12\x10postern.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n" +
+	"#postern/admin/v1/confirmation.proto\x12\x10postern.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n" +
+	"\x0ePendingReplica\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12B\n" +
+	"\x0fmay_allow_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rmayAllowUntil\"\x94\x02\n" +
 	"\fConfirmation\x12\x19\n" +
 	"\bin_force\x18\x01 \x01(\x05R\ainForce\x12\x1a\n" +
 	"\breplicas\x18\x02 \x01(\x05R\breplicas\x123\n" +
-	"\aelapsed\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12\x18\n" +
-	"\apending\x18\x04 \x03(\tR\apending\x12B\n" +
+	"\aelapsed\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\x12:\n" +
+	"\apending\x18\x04 \x03(\v2 .postern.admin.v1.PendingReplicaR\apending\x12B\n" +
 	"\x0fmay_allow_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rmayAllowUntil\x12\x18\n" +
 	"\asummary\x18\x06 \x01(\tR\asummaryB(Z&postern/proto/postern/admin/v1;adminv1b\x06proto3"
 
@@ -143,20 +212,23 @@ func file_postern_admin_v1_confirmation_proto_rawDescGZIP() []byte {
 	return file_postern_admin_v1_confirmation_proto_rawDescData
 }
 
-var file_postern_admin_v1_confirmation_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_postern_admin_v1_confirmation_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_postern_admin_v1_confirmation_proto_goTypes = []any{
-	(*Confirmation)(nil),          // 0: postern.admin.v1.Confirmation
-	(*durationpb.Duration)(nil),   // 1: google.protobuf.Duration
+	(*PendingReplica)(nil),        // 0: postern.admin.v1.PendingReplica
+	(*Confirmation)(nil),          // 1: postern.admin.v1.Confirmation
 	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 3: google.protobuf.Duration
 }
 var file_postern_admin_v1_confirmation_proto_depIdxs = []int32{
-	1, // 0: postern.admin.v1.Confirmation.elapsed:type_name -> google.protobuf.Duration
-	2, // 1: postern.admin.v1.Confirmation.may_allow_until:type_name -> google.protobuf.Timestamp
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 0: postern.admin.v1.PendingReplica.may_allow_until:type_name -> google.protobuf.Timestamp
+	3, // 1: postern.admin.v1.Confirmation.elapsed:type_name -> google.protobuf.Duration
+	0, // 2: postern.admin.v1.Confirmation.pending:type_name -> postern.admin.v1.PendingReplica
+	2, // 3: postern.admin.v1.Confirmation.may_allow_until:type_name -> google.protobuf.Timestamp
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_postern_admin_v1_confirmation_proto_init() }
@@ -170,7 +242,7 @@ func file_postern_admin_v1_confirmation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_postern_admin_v1_confirmation_proto_rawDesc), len(file_postern_admin_v1_confirmation_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

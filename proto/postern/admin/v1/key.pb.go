@@ -116,7 +116,14 @@ type Key struct {
 	// The key that replaced it by rotation; empty: none.
 	SuccessorId string `protobuf:"bytes,14,opt,name=successor_id,json=successorId,proto3" json:"successor_id,omitempty"`
 	// The revision of its last change.
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// When a request with it was last allowed; absent: never, as far as is known.
+	// Only GetKey fills this and use_count in. Both are gathered in the memory of
+	// each replica and written now and then: they come late, and what a replica has
+	// not written yet is lost with it.
+	LastUsedTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=last_used_time,json=lastUsedTime,proto3" json:"last_used_time,omitempty"`
+	// How many requests with it were allowed, as far as is known. Absent: not asked.
+	UseCount      *uint64 `protobuf:"varint,17,opt,name=use_count,json=useCount,proto3,oneof" json:"use_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +259,20 @@ func (x *Key) GetSuccessorId() string {
 func (x *Key) GetRevision() uint64 {
 	if x != nil {
 		return x.Revision
+	}
+	return 0
+}
+
+func (x *Key) GetLastUsedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedTime
+	}
+	return nil
+}
+
+func (x *Key) GetUseCount() uint64 {
+	if x != nil && x.UseCount != nil {
+		return *x.UseCount
 	}
 	return 0
 }
@@ -1177,7 +1198,7 @@ var File_postern_admin_v1_key_proto protoreflect.FileDescriptor
 
 const file_postern_admin_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1apostern/admin/v1/key.proto\x12\x10postern.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#postern/admin/v1/confirmation.proto\"\xa7\x04\n" +
+	"\x1apostern/admin/v1/key.proto\x12\x10postern.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#postern/admin/v1/confirmation.proto\"\x99\x05\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aprofile\x18\x02 \x01(\tR\aprofile\x12'\n" +
@@ -1197,7 +1218,11 @@ const file_postern_admin_v1_key_proto_rawDesc = "" +
 	"\vrevoke_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"revokeTime\x12!\n" +
 	"\fsuccessor_id\x18\x0e \x01(\tR\vsuccessorId\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\"\xe4\x02\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12@\n" +
+	"\x0elast_used_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\flastUsedTime\x12 \n" +
+	"\tuse_count\x18\x11 \x01(\x04H\x00R\buseCount\x88\x01\x01B\f\n" +
+	"\n" +
+	"_use_count\"\xe4\x02\n" +
 	"\x10CreateKeyRequest\x12\x18\n" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12'\n" +
 	"\x0forganization_id\x18\x02 \x01(\tR\x0eorganizationId\x12\x17\n" +
@@ -1314,42 +1339,43 @@ var file_postern_admin_v1_key_proto_depIdxs = []int32{
 	16, // 1: postern.admin.v1.Key.create_time:type_name -> google.protobuf.Timestamp
 	16, // 2: postern.admin.v1.Key.expire_time:type_name -> google.protobuf.Timestamp
 	16, // 3: postern.admin.v1.Key.revoke_time:type_name -> google.protobuf.Timestamp
-	16, // 4: postern.admin.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 5: postern.admin.v1.CreateKeyRequest.ttl:type_name -> google.protobuf.Duration
-	1,  // 6: postern.admin.v1.CreateKeyResponse.key:type_name -> postern.admin.v1.Key
-	1,  // 7: postern.admin.v1.GetKeyResponse.key:type_name -> postern.admin.v1.Key
-	1,  // 8: postern.admin.v1.ListKeysResponse.keys:type_name -> postern.admin.v1.Key
-	17, // 9: postern.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	16, // 10: postern.admin.v1.RotateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 11: postern.admin.v1.RotateKeyRequest.ttl:type_name -> google.protobuf.Duration
-	1,  // 12: postern.admin.v1.RotateKeyResponse.key:type_name -> postern.admin.v1.Key
-	1,  // 13: postern.admin.v1.RotateKeyResponse.successor:type_name -> postern.admin.v1.Key
-	18, // 14: postern.admin.v1.RotateKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
-	1,  // 15: postern.admin.v1.RevokeKeyResponse.key:type_name -> postern.admin.v1.Key
-	18, // 16: postern.admin.v1.RevokeKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
-	1,  // 17: postern.admin.v1.DisableKeyResponse.key:type_name -> postern.admin.v1.Key
-	18, // 18: postern.admin.v1.DisableKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
-	1,  // 19: postern.admin.v1.EnableKeyResponse.key:type_name -> postern.admin.v1.Key
-	18, // 20: postern.admin.v1.EnableKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
-	2,  // 21: postern.admin.v1.KeyService.CreateKey:input_type -> postern.admin.v1.CreateKeyRequest
-	4,  // 22: postern.admin.v1.KeyService.GetKey:input_type -> postern.admin.v1.GetKeyRequest
-	6,  // 23: postern.admin.v1.KeyService.ListKeys:input_type -> postern.admin.v1.ListKeysRequest
-	8,  // 24: postern.admin.v1.KeyService.RotateKey:input_type -> postern.admin.v1.RotateKeyRequest
-	10, // 25: postern.admin.v1.KeyService.RevokeKey:input_type -> postern.admin.v1.RevokeKeyRequest
-	12, // 26: postern.admin.v1.KeyService.DisableKey:input_type -> postern.admin.v1.DisableKeyRequest
-	14, // 27: postern.admin.v1.KeyService.EnableKey:input_type -> postern.admin.v1.EnableKeyRequest
-	3,  // 28: postern.admin.v1.KeyService.CreateKey:output_type -> postern.admin.v1.CreateKeyResponse
-	5,  // 29: postern.admin.v1.KeyService.GetKey:output_type -> postern.admin.v1.GetKeyResponse
-	7,  // 30: postern.admin.v1.KeyService.ListKeys:output_type -> postern.admin.v1.ListKeysResponse
-	9,  // 31: postern.admin.v1.KeyService.RotateKey:output_type -> postern.admin.v1.RotateKeyResponse
-	11, // 32: postern.admin.v1.KeyService.RevokeKey:output_type -> postern.admin.v1.RevokeKeyResponse
-	13, // 33: postern.admin.v1.KeyService.DisableKey:output_type -> postern.admin.v1.DisableKeyResponse
-	15, // 34: postern.admin.v1.KeyService.EnableKey:output_type -> postern.admin.v1.EnableKeyResponse
-	28, // [28:35] is the sub-list for method output_type
-	21, // [21:28] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	16, // 4: postern.admin.v1.Key.last_used_time:type_name -> google.protobuf.Timestamp
+	16, // 5: postern.admin.v1.CreateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 6: postern.admin.v1.CreateKeyRequest.ttl:type_name -> google.protobuf.Duration
+	1,  // 7: postern.admin.v1.CreateKeyResponse.key:type_name -> postern.admin.v1.Key
+	1,  // 8: postern.admin.v1.GetKeyResponse.key:type_name -> postern.admin.v1.Key
+	1,  // 9: postern.admin.v1.ListKeysResponse.keys:type_name -> postern.admin.v1.Key
+	17, // 10: postern.admin.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	16, // 11: postern.admin.v1.RotateKeyRequest.expire_time:type_name -> google.protobuf.Timestamp
+	17, // 12: postern.admin.v1.RotateKeyRequest.ttl:type_name -> google.protobuf.Duration
+	1,  // 13: postern.admin.v1.RotateKeyResponse.key:type_name -> postern.admin.v1.Key
+	1,  // 14: postern.admin.v1.RotateKeyResponse.successor:type_name -> postern.admin.v1.Key
+	18, // 15: postern.admin.v1.RotateKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
+	1,  // 16: postern.admin.v1.RevokeKeyResponse.key:type_name -> postern.admin.v1.Key
+	18, // 17: postern.admin.v1.RevokeKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
+	1,  // 18: postern.admin.v1.DisableKeyResponse.key:type_name -> postern.admin.v1.Key
+	18, // 19: postern.admin.v1.DisableKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
+	1,  // 20: postern.admin.v1.EnableKeyResponse.key:type_name -> postern.admin.v1.Key
+	18, // 21: postern.admin.v1.EnableKeyResponse.confirmation:type_name -> postern.admin.v1.Confirmation
+	2,  // 22: postern.admin.v1.KeyService.CreateKey:input_type -> postern.admin.v1.CreateKeyRequest
+	4,  // 23: postern.admin.v1.KeyService.GetKey:input_type -> postern.admin.v1.GetKeyRequest
+	6,  // 24: postern.admin.v1.KeyService.ListKeys:input_type -> postern.admin.v1.ListKeysRequest
+	8,  // 25: postern.admin.v1.KeyService.RotateKey:input_type -> postern.admin.v1.RotateKeyRequest
+	10, // 26: postern.admin.v1.KeyService.RevokeKey:input_type -> postern.admin.v1.RevokeKeyRequest
+	12, // 27: postern.admin.v1.KeyService.DisableKey:input_type -> postern.admin.v1.DisableKeyRequest
+	14, // 28: postern.admin.v1.KeyService.EnableKey:input_type -> postern.admin.v1.EnableKeyRequest
+	3,  // 29: postern.admin.v1.KeyService.CreateKey:output_type -> postern.admin.v1.CreateKeyResponse
+	5,  // 30: postern.admin.v1.KeyService.GetKey:output_type -> postern.admin.v1.GetKeyResponse
+	7,  // 31: postern.admin.v1.KeyService.ListKeys:output_type -> postern.admin.v1.ListKeysResponse
+	9,  // 32: postern.admin.v1.KeyService.RotateKey:output_type -> postern.admin.v1.RotateKeyResponse
+	11, // 33: postern.admin.v1.KeyService.RevokeKey:output_type -> postern.admin.v1.RevokeKeyResponse
+	13, // 34: postern.admin.v1.KeyService.DisableKey:output_type -> postern.admin.v1.DisableKeyResponse
+	15, // 35: postern.admin.v1.KeyService.EnableKey:output_type -> postern.admin.v1.EnableKeyResponse
+	29, // [29:36] is the sub-list for method output_type
+	22, // [22:29] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_postern_admin_v1_key_proto_init() }
@@ -1358,6 +1384,7 @@ func file_postern_admin_v1_key_proto_init() {
 		return
 	}
 	file_postern_admin_v1_confirmation_proto_init()
+	file_postern_admin_v1_key_proto_msgTypes[0].OneofWrappers = []any{}
 	file_postern_admin_v1_key_proto_msgTypes[1].OneofWrappers = []any{
 		(*CreateKeyRequest_ExpireTime)(nil),
 		(*CreateKeyRequest_Ttl)(nil),

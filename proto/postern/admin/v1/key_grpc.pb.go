@@ -37,7 +37,7 @@ const (
 type KeyServiceClient interface {
 	// CreateKey mints a key in the format of its profile.
 	CreateKey(ctx context.Context, in *CreateKeyRequest, opts ...grpc.CallOption) (*CreateKeyResponse, error)
-	// GetKey finds a key by id, revoked and expired ones too.
+	// GetKey finds a key by id, revoked and expired ones too, and how it was used.
 	GetKey(ctx context.Context, in *GetKeyRequest, opts ...grpc.CallOption) (*GetKeyResponse, error)
 	// ListKeys returns a page, oldest first.
 	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error)
@@ -139,7 +139,7 @@ func (c *keyServiceClient) EnableKey(ctx context.Context, in *EnableKeyRequest, 
 type KeyServiceServer interface {
 	// CreateKey mints a key in the format of its profile.
 	CreateKey(context.Context, *CreateKeyRequest) (*CreateKeyResponse, error)
-	// GetKey finds a key by id, revoked and expired ones too.
+	// GetKey finds a key by id, revoked and expired ones too, and how it was used.
 	GetKey(context.Context, *GetKeyRequest) (*GetKeyResponse, error)
 	// ListKeys returns a page, oldest first.
 	ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error)
