@@ -2,10 +2,10 @@
 
 -- How far the feed was pruned, in one row.
 CREATE TABLE feed (
-    only           INTEGER PRIMARY KEY NOT NULL CHECK (only = 1),
+    single         INTEGER PRIMARY KEY NOT NULL CHECK (single = 1),
     pruned_through INTEGER NOT NULL
 ) STRICT;
-INSERT INTO feed (only, pruned_through) VALUES (1, 0);
+INSERT INTO feed (single, pruned_through) VALUES (1, 0);
 
 -- The running servers.
 CREATE TABLE replicas (
