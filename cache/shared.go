@@ -35,7 +35,7 @@ const (
 	SharedStale   Event = "stale"    // older than what this replica knows to have changed
 	SharedForeign Event = "rejected" // not written by a replica of this store, or altered
 	SharedError   Event = "error"
-	SharedDropped Event = "dropped" // a write that had no place in the queue
+	SharedDropped Event = "dropped" // a write that had no place in the queue, or was not tried after failures
 )
 
 // Entry is a value and what it was loaded under.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -60,7 +61,10 @@ func (w *Writes) Run(ctx context.Context) {
 func (w *Writes) do(ctx context.Context, one write) {
 	bounded, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
-	if err := one.to.PutIfNewer(bounded, one.key, one.revision, one.value, one.ttl); err != nil && ctx.Err() == nil {
+	switch err := one.to.PutIfNewer(bounded, one.key, one.revision, one.value, one.ttl); {
+	case errors.Is(err, ErrOpen):
+		one.seen(SharedDropped)
+	case err != nil && ctx.Err() == nil:
 		one.seen(SharedError)
 	}
 }

@@ -36,7 +36,7 @@ var (
 	outside    = []string{"postern/admin", "postern/cache", "postern/cmd", "postern/envoy", "postern/internal", "postern/proto", "postern/store"}
 )
 
-// The exception of the first rule is an interface that the UUID library implements.
+// The exception database/sql/driver is an interface that the UUID library implements.
 var rules = []rule{
 	{"the core knows no transport and no database", []string{"postern/authz"}, slices.Concat(transports, databases, outside, []string{"!database/sql/driver"}), true},
 	{"identity and reason are leaves", []string{"postern/authz/identity", "postern/authz/reason"}, []string{"postern", "external"}, false},
@@ -44,7 +44,9 @@ var rules = []rule{
 	{"profile knows no token and no engine", []string{"postern/authz/profile"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/credential"}, false},
 	{"token knows no credential source and no engine", []string{"postern/authz/token"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/profile", "!postern/authz/credential"}, false},
 	{"the store knows no cache and nothing above it", []string{"postern/store"}, slices.Concat([]string{"postern/cache", "postern/admin", "postern/envoy", "postern/cmd", "postern/internal", "postern/proto", controlPlane, gRPC}, transports), false},
-	{"the cache knows no store engine and nothing above it", []string{"postern/cache"}, slices.Concat([]string{"postern/store", "postern/admin", "postern/envoy", "postern/cmd", "postern/internal", "postern/proto"}, databases), false},
+	{"the cache knows no store and nothing above it", []string{"postern/cache"}, []string{"postern/store", "postern/admin", "postern/envoy", "postern/cmd", "postern/internal", "postern/proto"}, false},
+	{"the cache knows its engines by their ports", []string{"postern/cache", "!postern/cache/redis"}, slices.Concat(databases, []string{"!database/sql/driver"}), true},
+	{"a Redis cache knows Redis alone", []string{"postern/cache/redis"}, slices.Concat(databases, []string{"!github.com/redis", "!database/sql/driver"}), true},
 	{"the Check service knows no storage", []string{"postern/envoy"}, slices.Concat([]string{"postern/store", "postern/cache", "postern/admin", "postern/cmd", "postern/internal"}, databases), false},
 	{"management knows no store engine and no Envoy", []string{"postern/admin"}, slices.Concat([]string{"postern/envoy", "postern/cmd", "postern/internal", "postern/store/sqlite", controlPlane}, databases), false},
 	{"only the Check service and the test environment speak Envoy's protocol", []string{"postern", "!postern/envoy/extauthz", "!postern/internal"}, []string{controlPlane}, false},
