@@ -77,8 +77,8 @@ func newRedis(dir string, args []string) (*Redis, error) {
 // Start runs a stopped server again, on its port, and waits until it answers. It
 // remembers nothing.
 func (r *Redis) Start(ctx context.Context) error {
-	if err := os.Remove(r.path("dump.rdb")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("redis: %w", err)
+	if err := r.forget(); err != nil {
+		return err
 	}
 	return r.start(ctx)
 }
@@ -172,14 +172,21 @@ func (r *Redis) Save(ctx context.Context) error {
 // Save, less those whose time has ended.
 func (r *Redis) RestoreSnapshot(ctx context.Context) error {
 	r.Kill()
-	snapshot, err := os.ReadFile(r.path("snapshot.rdb"))
-	if err == nil {
-		err = os.WriteFile(r.path("dump.rdb"), snapshot, 0o600)
+	if err := r.forget(); err != nil {
+		return err
 	}
-	if err != nil {
+	if err := os.Link(r.path("snapshot.rdb"), r.path("dump.rdb")); err != nil {
 		return fmt.Errorf("restore a snapshot of redis: %w", err)
 	}
 	return r.start(ctx)
+}
+
+// forget removes what the server would load.
+func (r *Redis) forget() error {
+	if err := os.Remove(r.path("dump.rdb")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
 }
 
 func (r *Redis) path(name string) string { return filepath.Join(r.dir, name) }
