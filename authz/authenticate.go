@@ -45,11 +45,11 @@ func (c *check) authenticateKey(raw string, digest identity.Digest) outcome {
 	default:
 		return unknown(presence, cause)
 	}
+	c.out.Principal = Principal{ // known from here on, whatever is decided: the log tells whose it was
+		Method: identity.MethodAPIKey, Org: key.Org, User: key.User, Key: key.ID, Grants: key.Grants,
+	}
 	if r := evaluateKey(key, c.profile.Name, c.profile.Environment, c.now); r != reason.Unset {
 		return denied(r)
-	}
-	c.out.Principal = Principal{
-		Method: identity.MethodAPIKey, Org: key.Org, User: key.User, Key: key.ID, Grants: key.Grants,
 	}
 	if key.User == "" {
 		return pass
@@ -105,9 +105,6 @@ func (c *check) tokenHolder(claims *token.Claims) outcome {
 	if presence == Absent {
 		user = nil
 	}
-	if r := evaluateToken(claims, state, user, c.profile.Environment); r != reason.Unset {
-		return denied(r)
-	}
 	c.claims, c.user = claims, user
 	c.out.Principal = Principal{
 		Method: identity.MethodToken, Org: claims.Org, OrgSlug: claims.OrgSlug,
@@ -115,6 +112,9 @@ func (c *check) tokenHolder(claims *token.Claims) outcome {
 	}
 	if user != nil {
 		c.out.Principal.User = user.ID
+	}
+	if r := evaluateToken(claims, state, user, c.profile.Environment); r != reason.Unset {
+		return denied(r)
 	}
 	if c.trusted() || claims.Org == "" {
 		return pass

@@ -4,7 +4,6 @@
 package command
 
 import (
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -14,7 +13,6 @@ import (
 	"postern/internal/config"
 	"postern/internal/observe"
 	"postern/internal/wire"
-	"postern/store/sqlite"
 )
 
 // Env looks up an environment variable, as os.LookupEnv does.
@@ -83,25 +81,18 @@ func serve(env Env) *cobra.Command {
 
 func migrate(env Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "migrate", Short: "Bring the store's schema to what this build needs"}
-	path := func(cmd *cobra.Command) (string, error) {
+	url := func(cmd *cobra.Command) (string, error) {
 		c, err := load(cmd, env)
-		if err != nil {
-			return "", err
-		}
-		parsed, err := config.ParseStoreURL(c.Store.URL)
-		if err != nil {
-			return "", &UsageError{fmt.Errorf("store.url: %w", err)}
-		}
-		return parsed.Path, nil
+		return c.Store.URL, err
 	}
 	up := &cobra.Command{
 		Use: "up", Short: "Apply what is pending; does nothing on a current schema", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := path(cmd)
+			at, err := url(cmd)
 			if err != nil {
 				return err
 			}
-			applied, err := sqlite.Migrate(cmd.Context(), file)
+			applied, err := wire.Migrate(cmd.Context(), at)
 			if err != nil {
 				return err
 			}
@@ -117,11 +108,11 @@ func migrate(env Env) *cobra.Command {
 	status := &cobra.Command{
 		Use: "status", Short: "Tell the schema's version and what is pending", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := path(cmd)
+			at, err := url(cmd)
 			if err != nil {
 				return err
 			}
-			s, err := sqlite.Status(cmd.Context(), file)
+			s, err := wire.SchemaStatus(cmd.Context(), at)
 			if err != nil {
 				return err
 			}

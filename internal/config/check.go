@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"postern/authz/identity"
+	"postern/cache/redis"
 )
 
 // check looks at what the tags cannot say.
@@ -26,6 +29,11 @@ func (l *loader) check() {
 	if l.cfg.Issuer == "" {
 		l.reportValue("issuer", fmt.Errorf("is empty; write the https URL that names this server in its tokens"))
 	}
+	if !l.cfg.Cache.URL.IsZero() {
+		if err := redis.CheckURL(l.cfg.Cache.URL); err != nil {
+			l.reportValue("cache.url", err)
+		}
+	}
 	if l.cfg.Cache.NegativeTTL > l.cfg.Cache.TTL {
 		l.reportValue("cache.negative_ttl", fmt.Errorf("is %s, longer than cache.ttl %s; use at most that", l.cfg.Cache.NegativeTTL, l.cfg.Cache.TTL))
 	}
@@ -39,16 +47,28 @@ func (l *loader) reportValue(path string, err error) {
 	l.report(path, source, err.Error())
 }
 
+// The engines that a store's address can name.
+const (
+	SQLite   = "sqlite"
+	Postgres = "postgres"
+)
+
 // StoreURL is a store's address in parts.
 type StoreURL struct {
-	Engine string // "sqlite"
-	Path   string // of the database file; relative to the working directory unless it begins with /
+	Engine string // SQLite or Postgres
+	Path   string // of SQLite's file; relative to the working directory unless it begins with /
+	// URL is PostgreSQL's, whole; it may hold a password.
+	URL identity.Secret
 }
 
-// ParseStoreURL reads a store's address: sqlite:///absolute/path, or
-// sqlite:relative/path. The error has no subject: it follows the field's name.
+// ParseStoreURL reads a store's address: sqlite:///absolute/path,
+// sqlite:relative/path, or postgres://… as libpq takes it. The error has no
+// subject: it follows the field's name. It never shows a password.
 func ParseStoreURL(text string) (StoreURL, error) {
-	const remedy = "use sqlite:///absolute/path/postern.db or sqlite:relative/postern.db"
+	const remedy = "use sqlite:///absolute/path/postern.db, sqlite:relative/postern.db or postgres://user@host/database"
+	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
+		return StoreURL{Engine: Postgres, URL: identity.NewSecret(text)}, nil
+	}
 	rest, ok := strings.CutPrefix(text, "sqlite:")
 	if !ok {
 		return StoreURL{}, fmt.Errorf("is %q, which names no engine that this server has; %s", redactURL(text), remedy)
@@ -65,7 +85,7 @@ func ParseStoreURL(text string) (StoreURL, error) {
 	if rest == "" || strings.HasSuffix(rest, "/") {
 		return StoreURL{}, fmt.Errorf("is %q, which names no file; %s", text, remedy)
 	}
-	return StoreURL{Engine: "sqlite", Path: filepath.Clean(rest)}, nil
+	return StoreURL{Engine: SQLite, Path: filepath.Clean(rest)}, nil
 }
 
 // redactURL drops what may be a password from an address that is shown.

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"postern/authz/identity"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated documents")
@@ -66,12 +68,14 @@ func TestSchemaNamesEveryFieldOfTheFile(t *testing.T) {
 	}
 }
 
-func TestStoreURLNamesOneFile(t *testing.T) {
+func TestStoreURLNamesOneFileOrADatabase(t *testing.T) {
 	for text, want := range map[string]StoreURL{
-		"sqlite:///var/lib/postern.db": {"sqlite", "/var/lib/postern.db"},
-		"sqlite:/var/lib/postern.db":   {"sqlite", "/var/lib/postern.db"},
-		"sqlite:.run/postern.db":       {"sqlite", ".run/postern.db"},
-		"sqlite:./postern.db":          {"sqlite", "postern.db"},
+		"sqlite:///var/lib/postern.db": {Engine: SQLite, Path: "/var/lib/postern.db"},
+		"sqlite:/var/lib/postern.db":   {Engine: SQLite, Path: "/var/lib/postern.db"},
+		"sqlite:.run/postern.db":       {Engine: SQLite, Path: ".run/postern.db"},
+		"sqlite:./postern.db":          {Engine: SQLite, Path: "postern.db"},
+		"postgres://u:p@a,b/db":        {Engine: Postgres, URL: identity.NewSecret("postgres://u:p@a,b/db")},
+		"postgresql://host/db":         {Engine: Postgres, URL: identity.NewSecret("postgresql://host/db")},
 	} {
 		if have, err := ParseStoreURL(text); err != nil || !reflect.DeepEqual(have, want) {
 			t.Errorf("%s: got %+v, %v", text, have, err)
@@ -79,7 +83,7 @@ func TestStoreURLNamesOneFile(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "postern.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite://host/postern.db", "sqlite::memory:",
-		"sqlite:///a.db?mode=ro", "sqlite:dir/", "postgres://host/db", "mysql:x",
+		"sqlite:///a.db?mode=ro", "sqlite:dir/", "mysql:x",
 	} {
 		if have, err := ParseStoreURL(text); err == nil {
 			t.Errorf("%q was accepted as %+v", text, have)

@@ -86,7 +86,7 @@ hash:
   workers: [1]
 issuer:
 `)
-	env := map[string]string{"POSTERN_CONFIG": file, "POSTERN_STORE_URL": "postgres://postern:hunter2hunter2@db/postern", "POSTERN_ADMIN_KEY": "short"}
+	env := map[string]string{"POSTERN_CONFIG": file, "POSTERN_STORE_URL": "mysql://postern:hunter2hunter2@db/postern", "POSTERN_ADMIN_KEY": "short"}
 	_, err := Load([]string{"--admin-listen=9002", "--cache-size=many"}, environment(env))
 	var problems Problems
 	if !errors.As(err, &problems) {
@@ -101,7 +101,7 @@ issuer:
 		file + ":9: check is not a mapping",
 		file + ":11: hash.workers is not a single value",
 		file + ":12: issuer has no value",
-		"POSTERN_STORE_URL: store.url is \"postgres://postern:xxxxx@db/postern\", which names no engine",
+		"POSTERN_STORE_URL: store.url is \"mysql://postern:xxxxx@db/postern\", which names no engine",
 		"POSTERN_ADMIN_KEY: admin.key is 5 characters long; use 16 or more",
 		`--admin-listen: admin.listen is "9002", which is no address`,
 		`--cache-size: cache.size is "many"; write a whole number`,

@@ -127,7 +127,7 @@ func typeCell(f field) string {
 	switch {
 	case f.tag.Get("enum") != "":
 		return strings.ReplaceAll(f.tag.Get("enum"), ",", ", ")
-	case f.secret():
+	case f.secret() && least != "":
 		return fmt.Sprintf("secret, %s characters or more", least)
 	case most != "":
 		return fmt.Sprintf("%s, %s to %s", f.kind(), least, most)

@@ -28,6 +28,8 @@ type Options struct {
 	State  string // where everything is written; empty: .run in Root
 	Offset int    // added to every port
 	Envoy  string // the configuration in the folder envoy; empty: envoy.yaml
+	Store  string // sqlite or postgres; empty: sqlite
+	Cache  string // redis, or empty: none is shared
 	Output io.Writer
 }
 
@@ -67,6 +69,8 @@ type Demo struct {
 	stops  []func() // what was started, the first first
 	failed chan error
 
+	store, cache        string // which backends
+	storeURL, cacheURL  string
 	envoyPID            int
 	adminKey, engineKey string
 	sessions, platform  *issuer.Issuer
@@ -76,7 +80,10 @@ type Demo struct {
 // Start starts everything and returns when it can be used; demo.env is written
 // then. What was started is stopped again when something fails.
 func Start(ctx context.Context, o Options) (*Demo, error) {
-	d := &Demo{layout: layout{root: o.Root, state: o.State, offset: o.Offset}, config: o.Envoy, failed: make(chan error, 3)}
+	d := &Demo{layout: layout{root: o.Root, state: o.State, offset: o.Offset, count: 1}, config: o.Envoy, store: o.Store, cache: o.Cache, failed: make(chan error, 8)}
+	if d.store == "postgres" {
+		d.count = replicas
+	}
 	if d.state == "" {
 		d.state = filepath.Join(o.Root, ".run")
 	}
@@ -108,7 +115,7 @@ func (d *Demo) Stop() {
 }
 
 func (d *Demo) start(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.claim, d.provide, d.configure, d.migrate, d.serve, d.seed} {
+	for _, step := range []func(context.Context) error{d.claim, d.provide, d.backends, d.configure, d.migrate, d.serve, d.seed} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -176,8 +183,10 @@ func (d *Demo) configure(context.Context) (err error) {
 	if err := os.WriteFile(d.path("profiles", "demo.yaml"), []byte(overrides()), 0o644); err != nil {
 		return fmt.Errorf("write the profiles: %w", err)
 	}
-	if err := os.WriteFile(d.path("postern.yaml"), []byte(d.settings()), 0o644); err != nil {
-		return fmt.Errorf("write the settings: %w", err)
+	for replica := range d.count {
+		if err := os.WriteFile(d.settingsFile(replica), []byte(d.settings(replica)), 0o600); err != nil {
+			return fmt.Errorf("write the settings: %w", err)
+		}
 	}
 	return nil
 }
@@ -203,24 +212,19 @@ func (d *Demo) serve(ctx context.Context) error {
 	if err := d.serveUpstream(); err != nil {
 		return err
 	}
-	server, err := testenv.Start(testenv.Command{
-		Name: "postern", Path: d.path("bin", "postern"), Args: []string{"serve", "--config", d.path("postern.yaml")},
-		Env: d.environment(), Log: d.path("postern.log"),
-	})
-	if err != nil {
-		return err
-	}
-	d.watch(server)
-	waiting, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for _, port := range []int{portCheck, portAdmin} {
-		if err := server.WaitForPort(waiting, "tcp", d.address(port)); err != nil {
+	for replica := range d.count {
+		if err := d.serveReplica(ctx, replica); err != nil {
 			return err
 		}
 	}
 	config, err := os.ReadFile(filepath.Join(d.root, "envoy", d.config))
 	if err != nil {
 		return fmt.Errorf("read envoy's configuration: %w", err)
+	}
+	for _, port := range []int{portCheck, portAdmin} {
+		if config, err = AddEndpoints(config, port, d.further(port)...); err != nil {
+			return err
+		}
 	}
 	if config, err = ShiftPorts(config, d.offset); err != nil {
 		return err
@@ -231,6 +235,27 @@ func (d *Demo) serve(ctx context.Context) error {
 	}
 	d.envoyPID = envoy.PID()
 	d.watch(envoy)
+	return nil
+}
+
+// serveReplica starts one server and waits until it can be asked.
+func (d *Demo) serveReplica(ctx context.Context, replica int) error {
+	log := strings.TrimSuffix(d.settingsFile(replica), ".yaml") + ".log"
+	server, err := testenv.Start(testenv.Command{
+		Name: "postern", Path: d.path("bin", "postern"), Args: []string{"serve", "--config", d.settingsFile(replica)},
+		Env: d.environment(), Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	d.watch(server)
+	waiting, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, port := range []int{portCheck, portAdmin} {
+		if err := server.WaitForPort(waiting, "tcp", d.address(port+replica*replicaStep)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -42,11 +42,27 @@ func Ports() []int {
 	return ports
 }
 
+// replicas are how many servers run over backends that they can share.
+const replicas = 3
+
+// replicaStep is between the ports of one replica and the next.
+const replicaStep = 10
+
 // layout says where the demo keeps what, and which ports it has.
 type layout struct {
 	root   string // of the project
 	state  string // the folder with all that it writes
 	offset int
+	count  int // of replicas
+}
+
+// further are the ports of the replicas after the first.
+func (l layout) further(port int) []int {
+	var ports []int
+	for i := 1; i < l.count; i++ {
+		ports = append(ports, port+i*replicaStep)
+	}
+	return ports
 }
 
 func (l layout) path(name ...string) string {
@@ -59,7 +75,7 @@ func (l layout) url(port int) string { return "http://" + l.address(port) }
 
 // ports are the shifted ones.
 func (l layout) ports() ([]int, error) {
-	ports := Ports()
+	ports := append(Ports(), append(l.further(portCheck), l.further(portAdmin)...)...)
 	for i := range ports {
 		if ports[i] += l.offset; ports[i] < 1 || ports[i] > 65535 {
 			return nil, fmt.Errorf("PORT_OFFSET %d shifts a port to %d; use one between %d and %d", l.offset, ports[i], 1-portCheck, 65535-10006)

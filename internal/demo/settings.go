@@ -9,8 +9,13 @@ import (
 	"strings"
 )
 
-// settings is the server's configuration file.
-func (l layout) settings() string {
+// settings is the configuration file of a replica, the first of which is 0.
+func (d *Demo) settings(replica int) string {
+	shift := replica * replicaStep
+	cache := ""
+	if d.cacheURL != "" {
+		cache = fmt.Sprintf("cache:\n  url: %q\n", d.cacheURL)
+	}
 	return fmt.Sprintf(`# Written by make run.
 store:
   url: %q
@@ -23,7 +28,15 @@ profiles:
   files: [%q]
 log:
   format: json
-`, "sqlite://"+l.path("postern.db"), l.address(portCheck), l.address(portAdmin), l.path("admin.key"), l.path("profiles"))
+%s`, d.storeURL, d.address(portCheck+shift), d.address(portAdmin+shift), d.path("admin.key"), d.path("profiles"), cache)
+}
+
+// settingsFile is where a replica's configuration is.
+func (d *Demo) settingsFile(replica int) string {
+	if replica == 0 {
+		return d.path("postern.yaml")
+	}
+	return d.path(fmt.Sprintf("postern-%d.yaml", replica+1))
 }
 
 // overrides fits the presets to loopback: plain HTTP for artos, and keys of the

@@ -46,23 +46,22 @@ func (d *acknowledged) unrevoked() *key {
 	return nil
 }
 
-func TestNothingAcknowledgedIsLostToAKill(t *testing.T) {
-	t.Run("sqlite", func(t *testing.T) {
-		store := "sqlite://" + filepath.Join(t.TempDir(), "postern.db")
-		if err := migrate(t.Context(), store); err != nil {
+func TestNothingAcknowledgedIsLostToAKillOverSQLite(t *testing.T) {
+	t.Parallel()
+	store := "sqlite://" + filepath.Join(t.TempDir(), "postern.db")
+	if err := migrate(t.Context(), store); err != nil {
+		t.Fatal(err)
+	}
+	killInTheMiddle(t, startFleet(t, setup{replicas: 1, store: store}), func() {})
+}
+
+func TestNothingAcknowledgedIsLostToAKillOverPostgres(t *testing.T) {
+	f := startFleet(t, setup{replicas: 3, store: rig.postgres.URL(database(t))})
+	killInTheMiddle(t, f, func() {
+		rig.postgres.Kill()
+		if err := rig.postgres.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f := startFleet(t, setup{replicas: 1, store: store})
-		killInTheMiddle(t, f, func() {})
-	})
-	t.Run("postgres", func(t *testing.T) {
-		f := startFleet(t, setup{replicas: 3, store: rig.postgres.URL(database(t))})
-		killInTheMiddle(t, f, func() {
-			rig.postgres.Kill()
-			if err := rig.postgres.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		})
 	})
 }
 
@@ -93,7 +92,9 @@ func killInTheMiddle(t *testing.T, f *fleet, killStore func()) {
 			}
 			workers.Wait()
 			killStore()
-			f.start()
+			for _, r := range f.replicas {
+				r.start()
+			}
 			continue
 		}
 		workers.Wait()
@@ -136,7 +137,7 @@ func one(f *fleet, d *acknowledged, payer *key, n int) bool {
 		if k == nil {
 			return true
 		}
-		if _, err := f.revoke(f.any(), k); err != nil {
+		if _, err := f.revoke(f.ctx, f.any(), k); err != nil {
 			return false
 		}
 		d.note(func() { d.revoked[k] = true })

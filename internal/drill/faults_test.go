@@ -38,18 +38,18 @@ func nothing(*testing.T) {}
 // churn revokes a key four times a second and makes another, and tries again what
 // fails, until the returned function is called.
 func (tr *traffic) churn() (stop func() string) {
-	ctx, cancel := context.WithCancel(context.Background())
+	asking, cancel := context.WithCancel(tr.fleet.ctx)
 	var revoked, everywhere, failed atomic.Int64
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		pace(ctx, 4, func() func() {
+		pace(asking, 4, func() func() {
 			k := tr.ring.take()
 			if k == nil {
 				return func() {}
 			}
 			return func() {
 				for {
-					done, err := tr.fleet.revoke(tr.fleet.any(), k)
+					done, err := tr.fleet.revoke(asking, tr.fleet.any(), k)
 					if err == nil {
 						revoked.Add(1)
 						if c := done.confirmation; c.GetReplicas() > 0 && c.GetInForce() == c.GetReplicas() {
@@ -57,12 +57,11 @@ func (tr *traffic) churn() (stop func() string) {
 						}
 						break
 					}
-					failed.Add(1)
-					select {
-					case <-ctx.Done():
+					if asking.Err() != nil {
 						return
-					case <-time.After(100 * time.Millisecond):
 					}
+					failed.Add(1)
+					time.Sleep(100 * time.Millisecond)
 				}
 				for _, r := range tr.fleet.replicas {
 					tr.try(tr.current(), r, k, patience)
@@ -177,7 +176,7 @@ func restoreBeforeRevocation(t *testing.T, tr *traffic, redis *testenv.Redis) {
 	if err := redis.Save(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.revoke(f.any(), k); err != nil {
+	if _, err := f.revoke(f.ctx, f.any(), k); err != nil {
 		t.Fatal(err)
 	}
 	if err := redis.RestoreSnapshot(t.Context()); err != nil {
@@ -234,6 +233,7 @@ func exhaustConnections(t *testing.T, database string) (release func()) {
 }
 
 func TestNoAnswerIsWrongWhenPostgresFailsOverToItsStandby(t *testing.T) {
+	t.Parallel()
 	first, err := testenv.StartPostgres(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +261,7 @@ func TestNoAnswerIsWrongWhenPostgresFailsOverToItsStandby(t *testing.T) {
 }
 
 func TestNoAnswerIsWrongWhenARedisClusterLosesANode(t *testing.T) {
+	t.Parallel()
 	cluster, err := testenv.StartRedisCluster(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -272,6 +273,7 @@ func TestNoAnswerIsWrongWhenARedisClusterLosesANode(t *testing.T) {
 
 // The new master never got the tombstone: it was asleep when it was written.
 func TestNoAnswerIsWrongWhenSentinelsReplaceRedisByAReplicaThatMissedARevocation(t *testing.T) {
+	t.Parallel()
 	sentinel, err := testenv.StartSentinel(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -289,7 +291,7 @@ func TestNoAnswerIsWrongWhenSentinelsReplaceRedisByAReplicaThatMissedARevocation
 		}
 		time.Sleep(100 * time.Millisecond) // the write to Redis comes after the answer
 		sentinel.Replica.Pause()
-		if _, err := f.revoke(f.any(), k); err != nil {
+		if _, err := f.revoke(f.ctx, f.any(), k); err != nil {
 			t.Error(err)
 		}
 		sentinel.Master.Kill()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ type replica struct {
 	environment      []string
 	postgres, redis  *testenv.Proxy // nil where it reaches them directly
 	process          *testenv.Process
+	id               atomic.Pointer[string] // as in ListReplicas
 	conn             *grpc.ClientConn // of the management API
 	check            authv3.AuthorizationClient
 }
@@ -71,7 +73,9 @@ func startFleet(t *testing.T, s setup) *fleet {
 	for i := range s.replicas {
 		f.replicas = append(f.replicas, newReplica(t, i, first+offset+2*i, s))
 	}
-	f.start()
+	for _, r := range f.replicas {
+		r.start()
+	}
 	orgs := adminv1.NewOrganizationServiceClient(f.replicas[0].conn)
 	if _, err := orgs.CreateOrganization(f.ctx, &adminv1.CreateOrganizationRequest{Id: org, Slug: org}); err != nil {
 		t.Fatal(err)
@@ -96,6 +100,7 @@ func newReplica(t *testing.T, i, port int, s setup) *replica {
 	if s.cache != "" {
 		r.environment = append(r.environment, "POSTERN_CACHE_URL="+s.cache)
 	}
+	r.id.Store(new(string))
 	r.conn = dial(t, r.adminAt)
 	r.check = authv3.NewAuthorizationClient(dial(t, r.checkAt))
 	t.Cleanup(func() {
@@ -148,42 +153,42 @@ func environment() []string {
 	return append(kept, "GENAI_ENGINE_ADMIN_KEY=the-engine-administrator")
 }
 
-// start runs all servers at once.
-func (f *fleet) start() {
-	f.t.Helper()
-	for _, r := range f.replicas {
-		r.launch()
-	}
-	for _, r := range f.replicas {
-		r.await()
-	}
-}
-
-// start runs the server and waits until it listens.
+// start runs the server, waits until it listens and learns its id: the one that
+// was not there before.
 func (r *replica) start() {
-	r.t.Helper()
-	r.launch()
-	r.await()
-}
-
-func (r *replica) launch() {
 	r.t.Helper()
 	process, err := testenv.Start(testenv.Command{Name: r.name, Path: rig.binary, Args: []string{"serve"}, Env: r.environment, Log: r.log})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.process = process
-}
-
-func (r *replica) await() {
-	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	for _, address := range []string{r.checkAt, r.adminAt} {
-		if err := r.process.WaitForPort(ctx, "tcp", address); err != nil {
+		if err := process.WaitForPort(ctx, "tcp", address); err != nil {
 			r.t.Fatal(err, r.tail())
 		}
 	}
+	ids := r.ids(ctx)
+	r.id.Store(&ids[len(ids)-1])
+}
+
+// ids are those of the replicas as this one lists them, the youngest last.
+func (r *replica) ids(ctx context.Context) []string {
+	r.t.Helper()
+	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+adminKey)
+	found, err := adminv1.NewReplicaServiceClient(r.conn).ListReplicas(ctx, &adminv1.ListReplicasRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var ids []string
+	for _, r := range found.GetReplicas() {
+		ids = append(ids, r.GetId())
+	}
+	if len(ids) == 0 {
+		r.t.Fatal("a server that runs lists no replica")
+	}
+	return ids
 }
 
 // stop ends the server in order; its exit code must be 0.
@@ -217,18 +222,4 @@ func (r *replica) keys() adminv1.KeyServiceClient { return adminv1.NewKeyService
 
 func (r *replica) credits() adminv1.CreditServiceClient {
 	return adminv1.NewCreditServiceClient(r.conn)
-}
-
-// ids are the identifiers under which the replicas are known.
-func (f *fleet) ids() []string {
-	f.t.Helper()
-	found, err := adminv1.NewReplicaServiceClient(f.replicas[0].conn).ListReplicas(f.ctx, &adminv1.ListReplicasRequest{})
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	var ids []string
-	for _, r := range found.GetReplicas() {
-		ids = append(ids, r.GetId())
-	}
-	return ids
 }

@@ -159,10 +159,10 @@ type revocation struct {
 	took         time.Duration // the whole call
 }
 
-// revoke withdraws a key and notes from when on it must be refused: from the
-// answer where it is in force everywhere, else from the end of the last lease.
-func (f *fleet) revoke(through *replica, k *key) (revocation, error) {
-	ctx, cancel := context.WithTimeout(f.ctx, 10*time.Second)
+// revoke withdraws a key and notes that it must be refused from the answer on, by
+// all but those that the answer names, until the end of their leases.
+func (f *fleet) revoke(ctx context.Context, through *replica, k *key) (revocation, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	began := time.Now()
 	k.ask()
@@ -172,11 +172,12 @@ func (f *fleet) revoke(through *replica, k *key) (revocation, error) {
 		return revocation{}, err
 	}
 	c := done.GetConfirmation()
-	switch {
-	case c.GetReplicas() > 0 && c.GetInForce() == c.GetReplicas() && len(c.GetPending()) == 0:
-		k.refuse(ended)
-	case c.GetMayAllowUntil() != nil:
-		k.refuse(c.GetMayAllowUntil().AsTime())
+	if c.GetReplicas() > 0 { // else the fleet could not be asked
+		pending := map[string]time.Time{}
+		for _, p := range c.GetPending() {
+			pending[p.GetId()] = p.GetMayAllowUntil().AsTime()
+		}
+		k.refuse(ended, pending)
 	}
 	return revocation{confirmation: c, took: ended.Sub(began)}, nil
 }

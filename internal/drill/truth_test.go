@@ -21,8 +21,9 @@ type key struct {
 	id, secret string // no id: no store has it
 
 	mu       sync.Mutex
-	revoking time.Time // when its revocation was asked for first; zero: never
-	refused  time.Time // from when on nobody may allow it; zero: not known
+	revoking time.Time            // when its revocation was asked for first; zero: never
+	refused  time.Time            // from when on nobody may allow it; zero: not known
+	pending  map[string]time.Time // but these replicas, by id, until then
 }
 
 // unknown is a well-formed key that nobody made.
@@ -42,19 +43,23 @@ func (k *key) ask() {
 	}
 }
 
-// refuse notes that no request which begins after the moment may be allowed.
-func (k *key) refuse(from time.Time) {
+// refuse notes that no request which begins after the moment may be allowed, but
+// by replicas that were said to be pending.
+func (k *key) refuse(from time.Time, pending map[string]time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.refused.IsZero() || from.Before(k.refused) {
-		k.refused = from
-	}
+	k.refused, k.pending = from, pending
+}
+
+// mayAllow is asked with the lock held.
+func (k *key) mayAllow(a answer) bool {
+	return k.id != "" && (k.refused.IsZero() || !a.began.After(k.refused) || !a.began.After(k.pending[a.id]))
 }
 
 // answer is what one request got.
 type answer struct {
 	began, ended time.Time
-	replica      string
+	replica, id  string // its name, and its id when the request began
 	status       int    // what a client of Envoy would see; 0: no answer in time, or nobody there
 	reason       string // the true one
 }
@@ -78,7 +83,7 @@ func (k *key) judge(a answer) verdict {
 		return unanswered
 	case a.status == http.StatusServiceUnavailable && a.reason == "unavailable":
 		return unavailable
-	case a.status == http.StatusOK && k.id != "" && (k.refused.IsZero() || !a.began.After(k.refused)),
+	case a.status == http.StatusOK && k.mayAllow(a),
 		a.status == http.StatusUnauthorized && a.reason == "revoked" && asked,
 		a.status == http.StatusUnauthorized && a.reason == "invalid_credential" && k.id == "":
 		return right
@@ -96,8 +101,8 @@ func (k *key) about(a answer) string {
 		}
 		return fmt.Sprintf("%v before", a.began.Sub(moment).Round(time.Millisecond))
 	}
-	return fmt.Sprintf("%s answered %d %s in %v to key %q (revocation asked for: %s; to be refused: %s)",
-		a.replica, a.status, a.reason, a.ended.Sub(a.began).Round(time.Millisecond), k.id, since(k.revoking), since(k.refused))
+	return fmt.Sprintf("%s answered %d %s in %v to key %q (revocation asked for: %s; to be refused: %s; pending until then: %v)",
+		a.replica, a.status, a.reason, a.ended.Sub(a.began).Round(time.Millisecond), k.id, since(k.revoking), since(k.refused), since(k.pending[a.id]))
 }
 
 // ring is the keys in use: slots with an active one each, and those that were
@@ -176,7 +181,7 @@ func request(method, secret string) *authv3.CheckRequest {
 func (r *replica) ask(ctx context.Context, q *authv3.CheckRequest, bound time.Duration) answer {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	a := answer{replica: r.name, began: time.Now()}
+	a := answer{replica: r.name, id: *r.id.Load(), began: time.Now()}
 	response, err := r.check.Check(ctx, q)
 	a.ended = time.Now()
 	if err != nil {

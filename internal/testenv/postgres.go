@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Postgres is a real PostgreSQL server on a port of loopback, which asks nobody
@@ -106,6 +107,16 @@ func (p *Postgres) CreateDatabase(ctx context.Context, name, template string) er
 		statement += " TEMPLATE " + pgx.Identifier{template}.Sanitize()
 	}
 	return p.Exec(ctx, "postgres", statement)
+}
+
+// EnsureDatabase makes a database unless it is there.
+func (p *Postgres) EnsureDatabase(ctx context.Context, name string) error {
+	const duplicateDatabase = "42P04"
+	err := p.CreateDatabase(ctx, name, "")
+	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && refused.Code == duplicateDatabase {
+		return nil
+	}
+	return err
 }
 
 // DropDatabase removes a database and cuts off whoever is connected to it.

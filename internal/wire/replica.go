@@ -3,15 +3,12 @@ package wire
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
+	"net"
 	"os"
 	"time"
 
 	"postern/authz/identity"
 	"postern/cache"
-	"postern/internal/config"
-	"postern/store"
-	"postern/store/sqlite"
 )
 
 // The feed is read at every commit and, should a hint be lost, every poll; caches
@@ -24,18 +21,6 @@ const (
 	fleetLook  = 50 * time.Millisecond
 )
 
-func openStore(ctx context.Context, url string) (store.Store, error) {
-	parsed, err := config.ParseStoreURL(url)
-	if err != nil {
-		return nil, fmt.Errorf("store.url: %w", err)
-	}
-	opened, err := sqlite.Open(ctx, sqlite.Options{Path: parsed.Path})
-	if err != nil {
-		return nil, err // and no store that is not nil but holds nothing
-	}
-	return opened, nil
-}
-
 // makeCaches makes the tiers, the follower that keeps them honest, and the fleet
 // this replica belongs to; and reads the feed, so that the caches may be used.
 func (s *Server) makeCaches(ctx context.Context) error {
@@ -44,7 +29,7 @@ func (s *Server) makeCaches(ctx context.Context) error {
 		return err
 	}
 	s.fleet, err = cache.NewFleet(s.store, cache.FleetOptions{
-		Self:  identity.Replica{ID: identity.ReplicaID(rand.Text()), Name: replicaName()},
+		Self:  identity.Replica{ID: identity.ReplicaID(rand.Text()), Name: replicaName(s.config.Check.Listen)},
 		Lease: feedLease, Look: fleetLook, Clock: time.Now, Log: s.log,
 	})
 	if err != nil {
@@ -63,11 +48,15 @@ func (s *Server) makeCaches(ctx context.Context) error {
 	return s.follower.Start(ctx)
 }
 
-// replicaName is what people call this replica: its host.
-func replicaName() string {
+// replicaName is what people call this replica: its host, and the port by which it
+// differs from others there.
+func replicaName(listen string) string {
 	name, err := os.Hostname()
 	if err != nil || name == "" {
-		return "postern"
+		name = "postern"
+	}
+	if _, port, err := net.SplitHostPort(listen); err == nil && port != "0" {
+		return name + ":" + port
 	}
 	return name
 }

@@ -35,5 +35,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("PORT_OFFSET is %q; use a whole number, such as 1000", text)
 		}
 	}
-	return demo.Run(ctx, demo.Options{Root: root, Offset: offset, Output: os.Stdout})
+	return demo.Run(ctx, demo.Options{
+		Root: root, Offset: offset, Store: os.Getenv("STORE"), Cache: os.Getenv("CACHE"), Output: os.Stdout,
+	})
 }
