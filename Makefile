@@ -45,8 +45,9 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 	@./internal/testenv/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
-soak: ## the drill: a flood of unknown keys beside a good one, with figures
+soak: ## with figures: a flood of unknown keys; revocations, faults, restarts and kills under load (some minutes)
 	@$(GO) run ./internal/soak
+	@POSTERN_DRILL=whole $(GO) test -count=1 -timeout 30m -v ./internal/drill
 
 .PHONY: lint
 lint: ## golangci-lint, and buf on the management API

@@ -34,14 +34,24 @@ type setup struct {
 	store    string // URL
 	cache    string // URL; empty: none
 	proxied  bool   // each replica reaches both through proxies of its own
+	beside   []int  // more ports that are needed, before they are shifted
 }
 
 // fleet is several servers over one store.
 type fleet struct {
 	t        *testing.T
 	replicas []*replica
+	offset   int             // of all ports
 	ctx      context.Context // with the admin key
 }
+
+// The ports of the first replica in the reference configuration of Envoy, and how
+// far it is to those of the next.
+const (
+	checkPort = 9001
+	adminPort = 9002
+	portStep  = 10
+)
 
 // replica is one server. Its addresses last; its process and id change when it is
 // started again.
@@ -53,7 +63,7 @@ type replica struct {
 	postgres, redis  *testenv.Proxy // nil where it reaches them directly
 	process          *testenv.Process
 	id               atomic.Pointer[string] // as in ListReplicas
-	conn             *grpc.ClientConn // of the management API
+	conn             *grpc.ClientConn       // of the management API
 	check            authv3.AuthorizationClient
 }
 
@@ -61,17 +71,16 @@ type replica struct {
 func startFleet(t *testing.T, s setup) *fleet {
 	t.Helper()
 	f := &fleet{t: t, ctx: metadata.AppendToOutgoingContext(context.Background(), "authorization", "Bearer "+adminKey)}
-	const first = 9001 // a pair of ports each; all are shifted
-	var ports []int
-	for i := range 2 * s.replicas {
-		ports = append(ports, first+i)
+	ports := s.beside
+	for i := range s.replicas {
+		ports = append(ports, checkPort+i*portStep, adminPort+i*portStep)
 	}
-	offset, err := testenv.FreeOffset(ports...)
-	if err != nil {
+	var err error
+	if f.offset, err = testenv.FreeOffset(ports...); err != nil {
 		t.Fatal(err)
 	}
 	for i := range s.replicas {
-		f.replicas = append(f.replicas, newReplica(t, i, first+offset+2*i, s))
+		f.replicas = append(f.replicas, newReplica(t, i, f.offset+i*portStep, s))
 	}
 	for _, r := range f.replicas {
 		r.start()
@@ -83,11 +92,11 @@ func startFleet(t *testing.T, s setup) *fleet {
 	return f
 }
 
-func newReplica(t *testing.T, i, port int, s setup) *replica {
+func newReplica(t *testing.T, i, offset int, s setup) *replica {
 	t.Helper()
 	r := &replica{
 		t: t, name: fmt.Sprint("replica-", i+1), log: filepath.Join(t.TempDir(), "postern.log"),
-		checkAt: fmt.Sprint("127.0.0.1:", port), adminAt: fmt.Sprint("127.0.0.1:", port+1),
+		checkAt: fmt.Sprint("127.0.0.1:", checkPort+offset), adminAt: fmt.Sprint("127.0.0.1:", adminPort+offset),
 	}
 	if s.proxied {
 		r.postgres, s.store = proxy(t, s.store)

@@ -65,6 +65,8 @@ type traffic struct {
 	ring  *ring
 	stop  func() // ends it, and waits for the answers
 
+	background sync.WaitGroup
+
 	mu    sync.Mutex
 	tally *tally // of the requests from now on
 }
@@ -81,8 +83,7 @@ func startTraffic(f *fleet) *traffic {
 		tr.ring.add(k)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var loop sync.WaitGroup
-	loop.Go(func() {
+	tr.background.Go(func() {
 		next := 0
 		pace(ctx, rate, func() func() {
 			next++
@@ -90,7 +91,7 @@ func startTraffic(f *fleet) *traffic {
 			return func() { tr.try(count, r, k, patience) }
 		})
 	})
-	tr.stop = sync.OnceFunc(func() { cancel(); loop.Wait() })
+	tr.stop = sync.OnceFunc(func() { cancel(); tr.background.Wait() })
 	f.t.Cleanup(tr.stop)
 	return tr
 }
