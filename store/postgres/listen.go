@@ -39,12 +39,12 @@ type listener struct {
 }
 
 // listen starts one that hears from now on.
-func listen(ctx context.Context, config *pgx.ConnConfig, log *slog.Logger, hubs map[string]*feed.Hub) (*listener, error) {
+func listen(ctx context.Context, config *pgx.ConnConfig, quiet time.Duration, log *slog.Logger, hubs map[string]*feed.Hub) (*listener, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l := &listener{config: config.Copy(), hubs: hubs, log: log, quiet: quietTime, stop: stop, done: make(chan struct{})}
+	l := &listener{config: config.Copy(), hubs: hubs, log: log, quiet: quiet, stop: stop, done: make(chan struct{})}
 	conn, err := l.connect(ctx)
 	if err != nil {
 		stop()

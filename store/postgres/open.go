@@ -90,7 +90,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := s.checkDurability(ctx); err != nil {
 		return nil, err
 	}
-	s.listener, err = listen(ctx, config.ConnConfig, o.Log, map[string]*feed.Hub{
+	s.listener, err = listen(ctx, config.ConnConfig, quietTime, o.Log, map[string]*feed.Hub{
 		changesChannel: &s.wakes, replicasChannel: &s.beats,
 	})
 	return s, err
@@ -98,11 +98,12 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 
 // checkDurability refuses a database that acknowledges what a crash would lose.
 func (s *Store) checkDurability(ctx context.Context) error {
-	for _, setting := range []string{"fsync", "synchronous_commit"} {
-		var value string
-		if err := s.requests.QueryRow(ctx, `SELECT current_setting($1)`, setting).Scan(&value); err != nil {
-			return err
-		}
+	var fsync, commit string
+	err := s.requests.QueryRow(ctx, `SELECT current_setting('fsync'), current_setting('synchronous_commit')`).Scan(&fsync, &commit)
+	if err != nil {
+		return err
+	}
+	for setting, value := range map[string]string{"fsync": fsync, "synchronous_commit": commit} {
 		if value == "off" {
 			return fmt.Errorf("the database's %s is off, so that a crash loses what was acknowledged: switch it on", setting)
 		}

@@ -14,9 +14,9 @@ const (
 	oldestChanges = `SELECT revision, at FROM changes ORDER BY revision LIMIT $1`
 	oldDebits     = `FROM credit_ledger WHERE kind = 'debit' AND released_by IS NULL AND NOT forgotten AND at < $1`
 	// What a debit or a release is at work on is left for the next time.
-	forgetDebits = `UPDATE credit_ledger SET forgotten = true WHERE id IN (
+	forgetDebits = `UPDATE credit_ledger SET forgotten = true WHERE id = ANY (ARRAY(
 			SELECT id ` + oldDebits + ` ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
-		)`
+		))`
 )
 
 // Prune implements store.Pruner. Mutations and debits need not wait for it.
