@@ -256,10 +256,12 @@ func TestNoAnswerIsWrongWhenPostgresFailsOverToItsStandby(t *testing.T) {
 	t.Cleanup(func() { _ = first.Stop() }) // before the standby
 	tr := startTraffic(startFleet(t, setup{replicas: 3, store: first.URL(name, standby)}))
 	tr.endure(t, either(time.Second, 10*time.Second), func(t *testing.T) {
+		began := time.Now()
 		first.Kill()
 		if err := standby.Promote(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		t.Logf("the standby took over after %v", time.Since(began).Round(10*time.Millisecond))
 	}, nothing)
 }
 

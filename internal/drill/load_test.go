@@ -81,6 +81,9 @@ func startTraffic(f *fleet) *traffic {
 			f.t.Fatal(err)
 		}
 		tr.ring.add(k)
+		for _, r := range f.replicas { // so that each has it in its cache
+			tr.try(tr.current(), r, k, 10*time.Second)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	tr.background.Go(func() {
