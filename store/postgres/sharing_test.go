@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -108,7 +109,8 @@ func TestAFollowerOfEachServerSeesTheWritesOfAllOnceAndInOrder(t *testing.T) {
 	var seen [2][]store.Change
 	for i, s := range stores {
 		group.Go(func() {
-			for after := identity.Revision(0); len(seen[i]) < writers*each; {
+			deadline := time.Now().Add(20 * time.Second)
+			for after := identity.Revision(0); len(seen[i]) < writers*each && time.Now().Before(deadline); {
 				changes, err := s.ChangesAfter(t.Context(), after, 3)
 				if err != nil {
 					t.Error(err)
@@ -126,9 +128,9 @@ func TestAFollowerOfEachServerSeesTheWritesOfAllOnceAndInOrder(t *testing.T) {
 	if err != nil || len(all) != writers*each {
 		t.Fatalf("%d changes, %v", len(all), err)
 	}
-	for i := range all {
-		if seen[0][i] != all[i] || seen[1][i] != all[i] {
-			t.Fatalf("change %d is %+v and was seen as %+v and %+v", i, all[i], seen[0][i], seen[1][i])
+	for i := range seen {
+		if !slices.Equal(seen[i], all) {
+			t.Errorf("the follower of server %d saw %d changes of %d, or others", i, len(seen[i]), len(all))
 		}
 	}
 }
