@@ -3,6 +3,7 @@ package drill_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,8 +30,8 @@ func (tr *traffic) endure(t *testing.T, hold time.Duration, strike, heal func(t 
 	time.Sleep(either(200*time.Millisecond, 2*time.Second))
 	churned := stop()
 	count := tr.phase()
-	t.Logf("%v; lasted %v, well again after %v; meanwhile %s",
-		count, lasted.Round(10*time.Millisecond), recovery.Round(10*time.Millisecond), churned)
+	t.Logf("%s: %v; lasted %v, well again after %v; meanwhile %s",
+		t.Name()[strings.LastIndex(t.Name(), "/")+1:], count, lasted.Round(10*time.Millisecond), recovery.Round(10*time.Millisecond), churned)
 	count.expect(t)
 	tr.refill()
 }
@@ -155,6 +156,9 @@ func TestNoAnswerIsWrongWhileSomethingFails(t *testing.T) {
 	t.Run("postgres out of connections", func(t *testing.T) {
 		var release func()
 		tr.endure(t, long, func(t *testing.T) { release = exhaustConnections(t, name) }, func(*testing.T) { release() })
+	})
+	t.Run("one replica cut off from postgres", func(t *testing.T) {
+		tr.endure(t, long, func(*testing.T) { f.replicas[2].postgres.Cut() }, func(t *testing.T) { must(t, f.replicas[2].postgres.Heal()) })
 	})
 	t.Run("a replica killed", func(t *testing.T) {
 		tr.endure(t, brief, func(*testing.T) { f.replicas[1].kill() }, func(*testing.T) { f.replicas[1].start() })

@@ -112,7 +112,7 @@ func TestNoReplicaAllowsAKeyAfterItsConfirmedRevocation(t *testing.T) {
 			rs := &revocations{}
 			around(t, func() { rs.run(tr, number) })
 			count := tr.phase()
-			t.Logf("%v; %v", rs, count)
+			t.Logf("%s: %v; %v", what, rs, count)
 			count.expect(t)
 			expect(t, rs)
 		})
@@ -141,6 +141,7 @@ func TestNoReplicaAllowsAKeyAfterItsConfirmedRevocation(t *testing.T) {
 			t.Error("that is hardly a fault")
 		}
 	})
+	t.Run("a replica stopped for a moment", func(t *testing.T) { revokeBesideAPause(t, tr) })
 	t.Run("a replica stopped", func(t *testing.T) { revokeBesideAStoppedReplica(t, tr) })
 }
 
@@ -170,14 +171,46 @@ func cutNotifications(t *testing.T, database string) func() int {
 	return func() int { cancel(); return <-ended }
 }
 
+// revokeBesideAPause: a pause that is shorter than the lease delays the answer,
+// and what the replica still believes when it goes on is not served after it.
+func revokeBesideAPause(t *testing.T, tr *traffic) {
+	f := tr.fleet
+	stopped, other := f.replicas[len(f.replicas)-1], f.replicas[0]
+	tr.phase()
+	stopped.pause()
+	var revoking sync.WaitGroup
+	for range 5 {
+		revoking.Go(func() {
+			k := tr.ring.take()
+			done, err := f.revoke(f.ctx, other, k)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range 5 {
+				tr.try(tr.current(), stopped, k, patience)
+			}
+			if c := done.confirmation; c.GetInForce() != int32(len(f.replicas)) || done.took < 500*time.Millisecond {
+				t.Errorf("beside a replica that paused for a second: %s", c.GetSummary())
+			}
+		})
+	}
+	time.Sleep(time.Second)
+	stopped.resume()
+	revoking.Wait()
+	count := tr.phase()
+	t.Log(count)
+	count.expect(t)
+}
+
 // revokeBesideAStoppedReplica: the answer names the one that does not answer and
 // the end of its lease; when it goes on it does not allow what was revoked.
 func revokeBesideAStoppedReplica(t *testing.T, tr *traffic) {
 	f := tr.fleet
 	stopped, others := f.replicas[len(f.replicas)-1], f.replicas[:len(f.replicas)-1]
 	tr.phase()
-	first, second := tr.ring.take(), tr.ring.take()
-	for _, k := range []*key{first, second} {
+	first, second, third := tr.ring.take(), tr.ring.take(), tr.ring.take()
+	for _, k := range []*key{first, second, third} {
 		tr.try(tr.current(), stopped, k, patience) // it has them in its cache now
 	}
 	stopped.pause()
@@ -208,11 +241,20 @@ func revokeBesideAStoppedReplica(t *testing.T, tr *traffic) {
 			t.Errorf("its lease is said to end %v after it was stopped", until.Sub(began))
 		}
 	}
-	// What is asked while it is stopped is answered when it goes on: after its lease.
+	// When its lease has ended it does not count any more. What is asked while it is
+	// stopped is answered when it goes on.
 	time.Sleep(time.Until(until) + 100*time.Millisecond)
+	alone, err := f.revoke(f.ctx, others[0], third)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("after its lease: %s", alone.confirmation.GetSummary())
+	if c := alone.confirmation; c.GetInForce() != int32(len(others)) || c.GetReplicas() != c.GetInForce() {
+		t.Errorf("the answer says %v", c)
+	}
 	var waiting sync.WaitGroup
 	for range 20 {
-		for _, k := range []*key{first, second} {
+		for _, k := range []*key{first, second, third} {
 			waiting.Go(func() {
 				if a := tr.try(tr.current(), stopped, k, 20*time.Second); a.status == 200 {
 					t.Error("a replica that was stopped allows a revoked key")
@@ -223,13 +265,13 @@ func revokeBesideAStoppedReplica(t *testing.T, tr *traffic) {
 	time.Sleep(100 * time.Millisecond)
 	stopped.resume()
 	waiting.Wait()
-	third := tr.ring.take()
-	late, err := f.revoke(f.ctx, others[0], third)
+	fourth := tr.ring.take()
+	late, err := f.revoke(f.ctx, others[0], fourth)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range f.replicas {
-		tr.try(tr.current(), r, third, patience)
+		tr.try(tr.current(), r, fourth, patience)
 	}
 	t.Logf("when it goes on: %s", late.confirmation.GetSummary())
 	count := tr.phase()
