@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,7 +62,8 @@ type StoreURL struct {
 
 // ParseStoreURL reads a store's address: sqlite:///absolute/path,
 // sqlite:relative/path, or postgres://… as libpq takes it. The error has no
-// subject: it follows the field's name. It never shows a password.
+// subject: it follows the field's name. It does not repeat the address, which may
+// hold a password, also where it is misspelt.
 func ParseStoreURL(text string) (StoreURL, error) {
 	const remedy = "use sqlite:///absolute/path/postern.db, sqlite:relative/postern.db or postgres://user@host/database"
 	if strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") {
@@ -71,30 +71,21 @@ func ParseStoreURL(text string) (StoreURL, error) {
 	}
 	rest, ok := strings.CutPrefix(text, "sqlite:")
 	if !ok {
-		return StoreURL{}, fmt.Errorf("is %q, which names no engine that this server has; %s", redactURL(text), remedy)
+		return StoreURL{}, fmt.Errorf("names no engine that this server has; %s", remedy)
 	}
 	if authority, ok := strings.CutPrefix(rest, "//"); ok {
 		if !strings.HasPrefix(authority, "/") {
-			return StoreURL{}, fmt.Errorf("is %q, which names a host, and sqlite has none; %s", text, remedy)
+			return StoreURL{}, fmt.Errorf("names a host, and sqlite has none; %s", remedy)
 		}
 		rest = authority
 	}
 	if strings.ContainsAny(rest, "?#") || strings.HasPrefix(rest, ":") {
-		return StoreURL{}, fmt.Errorf("is %q; options and stores in memory are not supported: %s", text, remedy)
+		return StoreURL{}, fmt.Errorf("has options, or names a store in memory, and neither is supported; %s", remedy)
 	}
 	if rest == "" || strings.HasSuffix(rest, "/") {
-		return StoreURL{}, fmt.Errorf("is %q, which names no file; %s", text, remedy)
+		return StoreURL{}, fmt.Errorf("names no file; %s", remedy)
 	}
 	return StoreURL{Engine: SQLite, Path: filepath.Clean(rest)}, nil
-}
-
-// redactURL drops what may be a password from an address that is shown.
-func redactURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" {
-		return "[not a URL]"
-	}
-	return u.Redacted()
 }
 
 // ParseListen reads an address to listen on, host:port or unix:///path, into the

@@ -134,3 +134,36 @@ func FuzzParseAddresses(f *testing.F) {
 		}
 	})
 }
+
+func TestNoProblemRepeatsAnAddressOfTheStore(t *testing.T) {
+	for _, text := range []string{
+		"postgre://u:pass-word@host/db", "mysql://host/db?password=pass-word", "sqlite://u:pass-word@host/db",
+		"sqlite:///a?key=pass-word", "sqlite:pass-word/", "host=h password=pass-word", "postgres:pass-word",
+	} {
+		_, err := Load([]string{"--store-url=" + text}, environment(nil))
+		if err == nil || strings.Contains(err.Error(), "pass-word") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+func TestTheAddressOfTheStoreMayStandInAFileOfItsOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(path, []byte("postgres://u:p@host/db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "postern.yaml")
+	if err := os.WriteFile(config, []byte("store:\n  url_file: "+path+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, load := range map[string]func() (Config, error){
+		"variable": func() (Config, error) {
+			return Load(nil, environment(map[string]string{"POSTERN_STORE_URL_FILE": path}))
+		},
+		"field": func() (Config, error) { return Load([]string{"--config", config}, environment(nil)) },
+	} {
+		if c, err := load(); err != nil || c.Store.URL != "postgres://u:p@host/db" {
+			t.Errorf("%s: got %q, %v", name, c.Store.URL, err)
+		}
+	}
+}

@@ -30,7 +30,7 @@ type Config struct {
 
 // Store says where the records are.
 type Store struct {
-	URL string `yaml:"url" doc:"The store. sqlite:///var/lib/postern/postern.db is the absolute path /var/lib/postern/postern.db; sqlite:postern.db is relative to the working directory; postgres://user@host/database is PostgreSQL, with several hosts, sslmode and the like as libpq takes them." default:"sqlite:///var/lib/postern/postern.db"`
+	URL string `yaml:"url" doc:"The store. sqlite:///var/lib/postern/postern.db is the absolute path /var/lib/postern/postern.db; sqlite:postern.db is relative to the working directory; postgres://user@host/database is PostgreSQL, with several hosts, sslmode and the like as libpq takes them. An address with a password belongs into the file that POSTERN_STORE_URL_FILE (or url_file) names, because a flag is seen in the list of processes." file:"yes" default:"sqlite:///var/lib/postern/postern.db"`
 }
 
 // Check says where Envoy reaches the server.

@@ -61,8 +61,11 @@ func fields(cfg *Config) []field {
 }
 
 func (f field) secret() bool { return f.value.Type() == secretType }
-func (f field) list() bool   { return f.value.Kind() == reflect.Slice }
-func (f field) doc() string  { return f.tag.Get("doc") }
+
+// fromFile: the value may stand in a file of its own.
+func (f field) fromFile() bool { return f.secret() || f.tag.Get("file") != "" }
+func (f field) list() bool     { return f.value.Kind() == reflect.Slice }
+func (f field) doc() string    { return f.tag.Get("doc") }
 
 // env is the field's variable: POSTERN_STORE_URL.
 func (f field) env() string {

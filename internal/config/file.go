@@ -73,7 +73,7 @@ func (l *loader) readKey(file, path string, key, value *yaml.Node, seen map[stri
 		case f.path == path:
 			l.readValue(file, f, value)
 			return
-		case isFile && f.secret() && f.path == secretPath:
+		case isFile && f.fromFile() && f.path == secretPath:
 			if seen[secretPath] {
 				l.report(f.path, at(file, key), "is given twice; keep "+f.path+" or "+path)
 				return

@@ -103,12 +103,12 @@ func (l *loader) set(f field, source, text string) {
 	}
 }
 
-// readEnv takes the variables. A secret may also be in the file that its _FILE
+// readEnv takes the variables. A secret, or what may hold one, may also be in the file that its _FILE
 // twin names, which is how container platforms hand out secrets.
 func (l *loader) readEnv() {
 	for _, f := range l.fields {
 		text, given := l.env(f.env())
-		if f.secret() {
+		if f.fromFile() {
 			path, twin := l.env(f.env() + "_FILE")
 			switch {
 			case given && twin:

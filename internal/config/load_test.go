@@ -101,7 +101,7 @@ issuer:
 		file + ":9: check is not a mapping",
 		file + ":11: hash.workers is not a single value",
 		file + ":12: issuer has no value",
-		"POSTERN_STORE_URL: store.url is \"mysql://postern:xxxxx@db/postern\", which names no engine",
+		"POSTERN_STORE_URL: store.url names no engine",
 		"POSTERN_ADMIN_KEY: admin.key is 5 characters long; use 16 or more",
 		`--admin-listen: admin.listen is "9002", which is no address`,
 		`--cache-size: cache.size is "many"; write a whole number`,

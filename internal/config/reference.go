@@ -39,7 +39,7 @@ func Schema() []byte {
 		for _, f := range s.fields {
 			name := f.tag.Get("yaml")
 			parent.Properties[name] = property(f)
-			if f.secret() {
+			if f.fromFile() {
 				parent.Properties[name+"_file"] = &schema{Type: "string", Description: "A file that holds " + f.path + "."}
 			}
 		}
@@ -97,7 +97,7 @@ Each value comes from the first of these that has it: the flag, the environment 
 misspelt or repeated field, and a value out of bounds, stops the start with the file, the line and the remedy; all
 problems are reported at once. ` + "`postern config check`" + ` looks without starting anything.
 
-Lists are separated by commas in variables and flags. A secret has no flag; ` + "`_FILE` after its variable, or `_file`" + ` after
+Lists are separated by commas in variables and flags. A secret has no flag; for it and for store.url, ` + "`_FILE` after its variable, or `_file`" + ` after
 its field, names a file that holds it.
 `)
 	defaults := Default()
