@@ -56,8 +56,8 @@ func findPostgres(ctx context.Context) (postgresTools, error) {
 
 func postgresFolder() string {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			return filepath.Dir(real)
+		if file, err := filepath.EvalSymlinks(path); err == nil {
+			return filepath.Dir(file)
 		}
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")

@@ -69,7 +69,7 @@ func open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s := &Store{clock: o.Clock}
 	if s.clock == nil {
-		s.clock = time.Now
+		s.clock = time.Now //nolint:forbidigo // the default of what is injected
 	}
 	defer func() {
 		if err != nil {

@@ -1,10 +1,15 @@
 package sqlite
 
 import (
+	"errors"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"postern/store"
+	"postern/store/internal/feed"
 )
 
 func openEmpty(t testing.TB) *Store {
@@ -122,4 +127,35 @@ func plan(t testing.TB, s *Store, query string) []string {
 		t.Fatalf("%s: %d steps, %v", query, len(steps), err)
 	}
 	return steps
+}
+
+func TestPruningGoesInStepsAndLeavesNothingThatIsOld(t *testing.T) {
+	s := openEmpty(t)
+	const old = 2*feed.PruneStep + 10
+	const numbers = `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) `
+	for _, statement := range []string{
+		`INSERT INTO changes (kind, org_id, user_id, key_id, token_issuer, token_id, resource_id, at)
+			SELECT 'user', '', 'u', '', '', '', '', iif(n < 4010, 1, 9) FROM numbers`,
+		`INSERT INTO organizations (id, slug, name, plan, disabled, created_at, revision)
+			SELECT 'org', 'org', '', '', FALSE, 1, 1 FROM numbers WHERE n = 1`,
+		`INSERT INTO credit_accounts (org_id, balance, pay_as_you_go) SELECT 'org', 0, FALSE FROM numbers WHERE n = 1`,
+		`INSERT INTO credit_ledger (org_id, kind, amount, balance_after, key_id, request_id, note, at)
+			SELECT 'org', 'debit', -1, 0, '', n, '', 1 FROM numbers`,
+	} {
+		if _, err := s.writes.ExecContext(t.Context(), numbers+statement, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := time.UnixMicro(5)
+	for i, want := range []bool{true, true, false, false} {
+		if more, err := s.Prune(t.Context(), store.Pruning{Changes: before, RequestIDs: before}); err != nil || more != want {
+			t.Errorf("step %d: more %v, %v; want %v", i, more, err, want)
+		}
+	}
+	if left, err := s.ChangesAfter(t.Context(), old-1, 10); err != nil || len(left) != 1 {
+		t.Errorf("left in the feed: %+v, %v", left, err)
+	}
+	if _, err := s.ChangesAfter(t.Context(), old-2, 10); !errors.Is(err, store.ErrPruned) {
+		t.Errorf("the feed before it: %v, want ErrPruned", err)
+	}
 }
