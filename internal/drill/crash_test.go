@@ -2,7 +2,6 @@ package drill_test
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -226,6 +225,6 @@ func ledgerAddsUp(t *testing.T, f *fleet, d *acknowledged) {
 			t.Errorf("the ledger has a debit that nobody asked for: %s", id)
 		}
 	}
-	t.Log(fmt.Sprintf("ledger: %d debits, %d acknowledged ones missing, %d charged without an acknowledgement; sum %d = balance",
-		len(seen), missing, unacknowledged, sum))
+	t.Logf("ledger: %d debits, %d acknowledged ones missing, %d charged without an acknowledgement; sum %d",
+		len(seen), missing, unacknowledged, sum)
 }

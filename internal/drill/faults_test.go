@@ -17,7 +17,7 @@ import (
 // endure keeps the traffic up while something happens for a while and is put
 // right, and revokes and creates keys meanwhile. No answer may be wrong, and every
 // replica must be well again soon.
-func (tr *traffic) endure(t *testing.T, hold time.Duration, strike, heal func(t *testing.T)) {
+func (tr *traffic) endure(t *testing.T, hold time.Duration, strike, heal func(t *testing.T)) *tally {
 	t.Helper()
 	tr.phase()
 	stop := tr.churn()
@@ -34,6 +34,16 @@ func (tr *traffic) endure(t *testing.T, hold time.Duration, strike, heal func(t 
 		t.Name()[strings.LastIndex(t.Name(), "/")+1:], count, lasted.Round(10*time.Millisecond), recovery.Round(10*time.Millisecond), churned)
 	count.expect(t)
 	tr.refill()
+	return count
+}
+
+// spare keeps the traffic up while only Redis fails: the store knows everything,
+// so that nobody may be told that nothing is known.
+func (tr *traffic) spare(t *testing.T, hold time.Duration, strike, heal func(t *testing.T)) {
+	t.Helper()
+	if count := tr.endure(t, hold, strike, heal); count.counts[unavailable] > 0 {
+		t.Errorf("%d answers were 503 while only Redis failed", count.counts[unavailable])
+	}
 }
 
 // nothing is what some faults need: they pass by themselves.
@@ -136,16 +146,16 @@ func TestNoAnswerIsWrongWhileSomethingFails(t *testing.T) {
 	brief, long := either(time.Second, 5*time.Second), either(1500*time.Millisecond, 10*time.Second)
 
 	t.Run("redis killed and restarted", func(t *testing.T) {
-		tr.endure(t, brief, func(*testing.T) { redis.Kill() }, func(t *testing.T) { must(t, redis.Start(t.Context())) })
+		tr.spare(t, brief, func(*testing.T) { redis.Kill() }, func(t *testing.T) { must(t, redis.Start(t.Context())) })
 	})
 	t.Run("redis 2 s slow", func(t *testing.T) {
-		tr.endure(t, long, each(func(r *replica) error { return r.redis.Latency(2 * time.Second) }), each(func(r *replica) error { return r.redis.Heal() }))
+		tr.spare(t, long, each(func(r *replica) error { return r.redis.Latency(2 * time.Second) }), each(func(r *replica) error { return r.redis.Heal() }))
 	})
 	t.Run("redis flushed", func(t *testing.T) {
-		tr.endure(t, brief, func(t *testing.T) { must(t, redis.Flush(t.Context())) }, nothing)
+		tr.spare(t, brief, func(t *testing.T) { must(t, redis.Flush(t.Context())) }, nothing)
 	})
 	t.Run("redis restored from before a revocation", func(t *testing.T) {
-		tr.endure(t, brief, func(t *testing.T) { restoreBeforeRevocation(t, tr, redis) }, nothing)
+		tr.spare(t, brief, func(t *testing.T) { restoreBeforeRevocation(t, tr, redis) }, nothing)
 	})
 	t.Run("postgres restarted", func(t *testing.T) {
 		tr.endure(t, brief, func(t *testing.T) { must(t, rig.postgres.Restart(t.Context())) }, nothing)
@@ -277,7 +287,7 @@ func TestNoAnswerIsWrongWhenARedisClusterLosesANode(t *testing.T) {
 	}
 	t.Cleanup(cluster.Stop)
 	tr := startTraffic(startFleet(t, setup{replicas: 3, store: rig.postgres.URL(database(t)), cache: cluster.URL()}))
-	tr.endure(t, either(2*time.Second, 10*time.Second), func(*testing.T) { cluster.Nodes[2].Kill() }, nothing)
+	tr.spare(t, either(2*time.Second, 10*time.Second), func(*testing.T) { cluster.Nodes[2].Kill() }, nothing)
 }
 
 // The new master never got the tombstone: it was asleep when it was written.
@@ -294,7 +304,7 @@ func TestNoAnswerIsWrongWhenSentinelsReplaceRedisByAReplicaThatMissedARevocation
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr.endure(t, either(time.Second, 5*time.Second), func(t *testing.T) {
+	tr.spare(t, either(time.Second, 5*time.Second), func(t *testing.T) {
 		for _, r := range f.replicas {
 			tr.try(tr.current(), r, k, patience)
 		}
