@@ -1,6 +1,9 @@
 package envoy_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +71,39 @@ func (g gate) until(t *testing.T, status int, api, line string, headers ...strin
 	t.Fatalf("%s: it stays at %s, want %d", line, r, status)
 }
 
+// pause stops Postern, and returns once every thread of it stands: the signal alone
+// only begins that.
+func (s *small) pause(t *testing.T) {
+	t.Helper()
+	s.signal(t, syscall.SIGSTOP)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if stands(t, s.postern.PID()) {
+			return
+		}
+	}
+	t.Fatal("Postern does not stand still")
+}
+
+// stands reports whether all threads of a process are stopped (proc(5), state T).
+func stands(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("the threads of %d cannot be listed: %v", pid, err)
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			return false // it ended while it was looked at
+		}
+		_, after, _ := strings.Cut(string(stat), ") ")
+		if !strings.HasPrefix(after, "T") {
+			return false
+		}
+	}
+	return true
+}
+
 func TestPosternThatStopsOrHangsIsA503AndNeverAnAllow(t *testing.T) {
 	s := startSmall(t, nil, "artos", "authenta")
 	ctx := t.Context()
@@ -83,16 +119,20 @@ func TestPosternThatStopsOrHangsIsA503AndNeverAnAllow(t *testing.T) {
 	}
 
 	// It is slow: the hardened Envoy waits half a second, as it comes a fifth.
-	s.signal(t, syscall.SIGSTOP)
+	s.pause(t)
 	t.Cleanup(func() { _ = syscall.Kill(s.postern.PID(), syscall.SIGCONT) })
-	waking := time.AfterFunc(250*time.Millisecond, func() { _ = syscall.Kill(s.postern.PID(), syscall.SIGCONT) })
+	woken := make(chan struct{})
+	time.AfterFunc(250*time.Millisecond, func() {
+		defer close(woken)
+		_ = syscall.Kill(s.postern.PID(), syscall.SIGCONT)
+	})
 	if r := s.gates[0].once(t, "authenta", "GET /api/v1/jobs", bearer(key)...); r.status != 200 {
 		t.Errorf("an answer after a quarter of a second is not waited for: %s", r)
 	}
-	waking.Stop()
+	<-woken
 
 	// It hangs.
-	s.signal(t, syscall.SIGSTOP)
+	s.pause(t)
 	for _, g := range s.gates {
 		began := time.Now()
 		r := g.once(t, "authenta", "GET /api/v1/jobs", bearer(key)...)

@@ -9,6 +9,9 @@ import (
 // configuration for further ports, each on a line of its own. All else stays as it
 // is, byte for byte.
 func AddEndpoints(config []byte, port int, further ...int) ([]byte, error) {
+	if len(further) == 0 {
+		return config, nil
+	}
 	plain := fmt.Sprintf("port_value: %d }", port)
 	lines := bytes.Split(config, []byte("\n"))
 	var out [][]byte
