@@ -77,7 +77,7 @@ func (s *Service) CreateKey(ctx context.Context, by store.Actor, n NewKey) (NewS
 			limit:     fmt.Sprintf("the profile %q has %d active keys, which is its limit; revoke one first", p.Name, limit.Max),
 		})
 	}
-	s.confirm(ctx, key.Revision)
+	// Nobody can have missed a new random key, so no replica needs to be waited for.
 	return NewSecretKey{Key: key, Raw: raw}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 )
 
@@ -81,8 +82,11 @@ func refuseRepeatedNames(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	for {
 		next, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
 		if err != nil {
-			return nil // the end
+			return err
 		}
 		if delimiter, ok := next.(json.Delim); ok && (delimiter == '}' || delimiter == ']') {
 			levels = levels[:len(levels)-1]

@@ -100,7 +100,13 @@ func start(ctx context.Context) (url, key string, stop func(), err error) {
 		ended <- err
 	}()
 	text, ready := readUntil(output, demo.Ready)
-	stop = func() { cancel(); <-ended; _ = os.RemoveAll(state) }
+	stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			fmt.Fprintln(os.Stderr, "soak: the demo ended with:", err)
+		}
+		_ = os.RemoveAll(state)
+	}
 	if !ready {
 		cancel()
 		return "", "", nil, fmt.Errorf("the demo did not start: %w\n%s", <-ended, text)

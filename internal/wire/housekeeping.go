@@ -20,7 +20,7 @@ const (
 // prune takes away what is no longer needed until the context ends.
 func (s *Server) prune(ctx context.Context) {
 	for {
-		wait := pruneInterval/2 + rand.N(pruneInterval)
+		wait := pruneInterval/2 + rand.N(pruneInterval) //nolint:gosec // only spreads the replicas
 		select {
 		case <-ctx.Done():
 			return
