@@ -29,6 +29,7 @@ test-tools:
 test-unit: ## unit, conformance, golden and real-Envoy tests
 	$(GO) vet ./...
 	$(GO) test -timeout 8m ./...
+	$(GO) test -timeout 8m ./envoy -over postgres
 
 # Without a C compiler there is no race detector. credential and profile share
 # nothing between goroutines, and bcrypt under the detector takes minutes.

@@ -50,7 +50,11 @@ func isSecret(name string) bool {
 // leaks are the places where a secret is, of all that the system wrote for people.
 func (s *system) leaks() (places []string) {
 	texts := map[string]string{}
-	for _, name := range []string{"postern.log", "envoy.log", filepath.Join("plain", "envoy.log")} {
+	names := []string{"postern.log", "envoy.log", filepath.Join("plain", "envoy.log")}
+	if *over == "postgres" {
+		names = append(names, "postern-2.log", "postern-3.log")
+	}
+	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(s.state, name))
 		if err != nil {
 			return append(places, err.Error())

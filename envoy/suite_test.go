@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -41,12 +42,17 @@ type system struct {
 	secrets secretList
 }
 
+// over says which backends the system stands on: sqlite, or postgres with Redis and
+// three replicas.
+var over = flag.String("over", "sqlite", "sqlite, or postgres (with Redis and three replicas)")
+
 // world is set once, before the first test.
 var world *system
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	flag.Parse()
 	began := time.Now()
 	s, stop, err := start(context.Background())
 	if err != nil {
@@ -138,7 +144,11 @@ func lookAtSources(root string) error {
 }
 
 func (s *system) startDemo(ctx context.Context) (stop func() error, err error) {
-	offset, err := testenv.FreeOffset(demo.Ports()...)
+	options := demo.Options{Root: s.root, State: s.state}
+	if *over == "postgres" {
+		options.Store, options.Cache = "postgres", "redis"
+	}
+	offset, err := testenv.FreeOffset(options.Ports()...)
 	if err != nil {
 		return func() error { return nil }, err
 	}
@@ -149,7 +159,8 @@ func (s *system) startDemo(ctx context.Context) (stop func() error, err error) {
 	output := &announced{ready: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- demo.Run(ctx, demo.Options{Root: s.root, State: s.state, Offset: offset, Output: output})
+		options.Offset, options.Output = offset, output
+		ended <- demo.Run(ctx, options)
 	}()
 	select {
 	case <-output.ready:

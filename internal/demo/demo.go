@@ -33,6 +33,16 @@ type Options struct {
 	Output io.Writer
 }
 
+// Ports are all ports that such a demo takes, not shifted.
+func (o Options) Ports() []int {
+	ports := Ports()
+	if o.Store == "postgres" {
+		l := layout{count: replicas}
+		ports = append(ports, append(l.further(portCheck), l.further(portAdmin)...)...)
+	}
+	return ports
+}
+
 // Ready is the last line that a demo prints when all of it runs.
 const Ready = "postern: ready"
 
