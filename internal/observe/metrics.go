@@ -48,6 +48,7 @@ func buildLabels() prometheus.Labels {
 type Decisions struct {
 	checks   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	stale    *prometheus.CounterVec
 	panics   prometheus.Counter
 }
 
@@ -66,12 +67,16 @@ func NewDecisions(registry prometheus.Registerer) (*Decisions, error) {
 				1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1,
 			},
 		}, []string{"profile"}),
+		stale: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_stale_decisions_total",
+			Help: "Decisions by older records than usual, because the store could not be asked and the profile allows it.",
+		}, []string{"profile"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "postern_panics_total",
 			Help: "Panics turned into denials; each is a defect.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{d.checks, d.duration, d.panics} {
+	for _, c := range []prometheus.Collector{d.checks, d.duration, d.stale, d.panics} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -86,7 +91,7 @@ func (d *Decisions) Panicked() { d.panics.Inc() }
 // when a profile is loaded: each series exists from then on, at zero, so that a
 // first failure is an increase an alert can see.
 func (d *Decisions) For(profile identity.ProfileName) *Profile {
-	p := &Profile{duration: d.duration.WithLabelValues(string(profile))}
+	p := &Profile{duration: d.duration.WithLabelValues(string(profile)), stale: d.stale.WithLabelValues(string(profile))}
 	for _, r := range reason.All() {
 		decision := "deny"
 		if r.Allows() {
@@ -102,13 +107,18 @@ func (d *Decisions) Forget(profile identity.ProfileName) {
 	labels := prometheus.Labels{"profile": string(profile)}
 	d.checks.DeletePartialMatch(labels)
 	d.duration.DeletePartialMatch(labels)
+	d.stale.DeletePartialMatch(labels)
 }
 
 // Profile holds the resolved metrics of one profile.
 type Profile struct {
 	checks   [256]prometheus.Counter // by reason.Reason; nil where none may leave the engine
 	duration prometheus.Observer
+	stale    prometheus.Counter
 }
+
+// Stale counts one decision by an older record than usual.
+func (p *Profile) Stale() { p.stale.Inc() }
 
 // Observe counts one decision and how long it took. It looks up no label and
 // allocates nothing. A Reason that must not leave the engine counts as internal.

@@ -43,6 +43,9 @@ func (r *recorder) Observe(d *authz.Decision, elapsed time.Duration) {
 		}
 	}
 	p.Observe(d.Reason, elapsed)
+	if d.Stale {
+		p.Stale()
+	}
 	if d.Reason == reason.Allowed {
 		r.usage.note(d.Principal.Key, time.Now())
 	}

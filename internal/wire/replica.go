@@ -3,9 +3,12 @@ package wire
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net"
 	"os"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/authz/identity"
 	"postern/cache"
@@ -45,7 +48,30 @@ func (s *Server) makeCaches(ctx context.Context) error {
 	if err := s.makeShared(ctx); err != nil {
 		return err
 	}
+	if err := s.replicaMetrics(); err != nil {
+		return err
+	}
 	return s.follower.Start(ctx)
+}
+
+// replicaMetrics show how far this replica follows the feed, and whether its
+// caches are still trusted.
+func (s *Server) replicaMetrics() error {
+	return errors.Join(
+		s.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "postern_feed_applied_revision",
+			Help: "The revision of the change feed that this replica has applied.",
+		}, func() float64 { return float64(s.follower.Applied()) })),
+		s.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "postern_caches_trusted",
+			Help: "1 while the lease holds, 0 once the change feed could not be read for too long.",
+		}, func() float64 {
+			if s.caches.fence.Trusted(time.Now()) {
+				return 1
+			}
+			return 0
+		})),
+	)
 }
 
 // replicaName is what people call this replica: its host, and the port by which it
