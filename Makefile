@@ -48,6 +48,7 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 .PHONY: soak
 soak: ## with figures: a flood of unknown keys; revocations, faults, restarts and kills under load (some minutes)
 	@$(GO) run ./internal/soak
+	@POSTERN_TEST_KEYS=1000000 $(GO) test -count=1 -timeout 20m -v -run TestAmong ./store/postgres
 	@POSTERN_DRILL=whole $(GO) test -count=1 -timeout 30m -v ./internal/drill
 
 .PHONY: lint
