@@ -49,6 +49,19 @@ func overPostgres(t *testing.T, c *config.Config) *testenv.Proxy {
 	return proxy
 }
 
+// caughtUp waits until the replica has applied every change.
+func (s *system) caughtUp(t *testing.T) {
+	t.Helper()
+	replicas := adminv1.NewReplicaServiceClient(s.conn)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		list := must[*adminv1.ListReplicasResponse](t)(replicas.ListReplicas(s.ctx, &adminv1.ListReplicasRequest{}))
+		if r := list.GetReplicas(); len(r) == 1 && r[0].GetLag() == 0 {
+			return
+		}
+	}
+	t.Fatal("the replica does not catch up")
+}
+
 func TestWhenTheStoreIsAwayTheProfileDecidesAndNothingIsInvalid(t *testing.T) {
 	var proxy *testenv.Proxy
 	s := start(t, func(c *config.Config) { proxy = overPostgres(t, c) })
@@ -64,6 +77,7 @@ func TestWhenTheStoreIsAwayTheProfileDecidesAndNothingIsInvalid(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", what, got, why, status)
 		}
 	}
+	s.caughtUp(t) // or the news of a key's creation forgets it again
 	expect("at first, the patient", "patient", patient, 200)
 	expect("at first, the strict", "strict", strict, 200)
 
