@@ -142,11 +142,17 @@ func TestPosternThatStopsOrHangsIsA503AndNeverAnAllow(t *testing.T) {
 		if _, ok := r.reached(); ok || g.hardened && r.status != 503 {
 			t.Errorf("%s: while Postern hangs: %s", g.name, r)
 		}
-		g.once(t, "authenta", "POST /api/v1/jobs", bearer(key)...) // not charged, as the balance shows in the end
+		g.once(t, "authenta", "POST /api/v1/jobs", bearer(key)...)
 	}
 	s.signal(t, syscall.SIGCONT)
 	for _, g := range s.gates {
-		g.until(t, 200, "authenta", "POST /api/v1/jobs", bearer(key)...)
+		g.until(t, 200, "authenta", "GET /api/v1/jobs", bearer(key)...)
+	}
+	// A Check that Envoy gave up while Postern stood still may be read before the news
+	// of that, and is then charged, once; nothing else is.
+	awake, _, _ := s.ledger(ctx, t, "org_media")
+	if awake < 10-int64(len(s.gates)) {
+		t.Errorf("after %d jobs that Envoy gave up the balance is %d of 10", len(s.gates), awake)
 	}
 
 	// It stops as it is asked to, and nobody is let through meanwhile.
@@ -167,7 +173,7 @@ func TestPosternThatStopsOrHangsIsA503AndNeverAnAllow(t *testing.T) {
 	for _, g := range s.gates {
 		g.until(t, 200, "authenta", "GET /api/v1/jobs", bearer(key)...)
 	}
-	if balance, _, _ := s.ledger(ctx, t, "org_media"); balance != 8 {
-		t.Errorf("after two jobs the balance is %d, not 8", balance)
+	if balance, _, _ := s.ledger(ctx, t, "org_media"); balance != awake {
+		t.Errorf("while Postern was away the balance went from %d to %d", awake, balance)
 	}
 }
