@@ -2,8 +2,11 @@ package extauthz
 
 import (
 	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"postern/authz"
 )
@@ -12,47 +15,210 @@ import (
 // names the profile.
 const profileExtension = "profile"
 
-// inputOf takes what the engine needs. A request without attributes becomes an
-// empty input, which the engine refuses.
+// The fields that are read, by their numbers (service/auth/v3, config/core/v3).
+const (
+	requestAttributes = 1
+
+	attributesRequest    = 4
+	attributesExtensions = 10
+
+	requestHTTP = 2
+
+	httpID        = 1
+	httpMethod    = 2
+	httpHeaders   = 3
+	httpPath      = 4
+	httpHost      = 5
+	httpHeaderMap = 13
+
+	headerMapHeaders = 1
+
+	headerKey      = 1
+	headerValue    = 2
+	headerRawValue = 3
+
+	entryKey   = 1
+	entryValue = 2
+)
+
+// decoder reads CheckRequests from their bytes. It reads what the engine needs, and
+// judges the rest: what the generated type refuses is refused here.
+type decoder struct {
+	check, attributes, request, http, headers, header *schema
+}
+
+func newDecoder() (*decoder, error) {
+	check, err := schemas{}.of((&authv3.CheckRequest{}).ProtoReflect().Descriptor())
+	if err != nil {
+		return nil, err
+	}
+	d := &decoder{check: check}
+	d.attributes = check.fields[requestAttributes].of
+	d.request = d.attributes.fields[attributesRequest].of
+	d.http = d.request.fields[requestHTTP].of
+	d.headers = d.http.fields[httpHeaderMap].of
+	d.header = d.headers.fields[headerMapHeaders].of
+	return d, nil
+}
+
+// reading is what one request says. Its strings are views of the request's bytes.
+type reading struct {
+	in     authz.Input
+	raw    []authz.Field // of header_map, as received
+	joined []authz.Field // of the headers map, as received
+}
+
+// decode reads a request; it is not ok for bytes that are no CheckRequest. A
+// request without attributes is an empty input, which the engine refuses.
 //
 // Envoy sends the headers either raw and in order (encode_raw_headers) or as a
 // map whose values are joined by commas and cleaned of odd bytes; the raw ones
 // count where they are present.
-func inputOf(request *authv3.CheckRequest) authz.Input {
-	attributes := request.GetAttributes()
-	http := attributes.GetRequest().GetHttp()
-	in := authz.Input{
-		Profile: attributes.GetContextExtensions()[profileExtension],
-		ID:      http.GetId(),
-		Method:  http.GetMethod(),
-		Path:    http.GetPath(),
-		Host:    http.GetHost(),
+func (d *decoder) decode(b []byte, r *reading) bool {
+	fields := r.in.Headers[:0]
+	r.in, r.raw, r.joined = authz.Input{}, r.raw[:0], r.joined[:0]
+	if !d.readCheck(b, r) {
+		return false
 	}
-	raw := http.GetHeaderMap().GetHeaders()
-	if len(raw) == 0 {
-		in.Headers = make([]authz.Field, 0, len(http.GetHeaders()))
-		for name, value := range http.GetHeaders() {
-			in.Headers = appendField(in.Headers, name, value)
+	received := r.raw
+	if len(received) == 0 {
+		received = r.joined
+	}
+	for i := range received {
+		if name := received[i].Name; name != "" && name[0] != ':' { // a pseudo-header is an attribute of its own
+			fields = append(fields, authz.Field{Name: strings.ToLower(name), Value: received[i].Value})
 		}
-		return in
 	}
-	in.Headers = make([]authz.Field, 0, len(raw))
-	for _, header := range raw {
-		value := header.GetValue()
-		if bytes := header.GetRawValue(); len(bytes) > 0 {
-			value = string(bytes)
-		}
-		in.Headers = appendField(in.Headers, header.GetKey(), value)
-	}
-	return in
+	r.in.Headers = fields
+	return true
 }
 
-// appendField keeps real fields: a pseudo-header is an attribute of its own.
-func appendField(fields []authz.Field, name, value string) []authz.Field {
-	if name == "" || name[0] == ':' {
-		return fields
+// Each of the following reads the message of its name. Of a field that is there
+// twice the last one counts, and messages that are there twice are one.
+
+func (d *decoder) readCheck(b []byte, r *reading) bool {
+	return each(b, func(number protowire.Number, value []byte) bool {
+		if number == requestAttributes {
+			return d.readAttributes(value, r)
+		}
+		return d.check.accepts(number, value, maxDepth-1)
+	})
+}
+
+func (d *decoder) readAttributes(b []byte, r *reading) bool {
+	return each(b, func(number protowire.Number, value []byte) bool {
+		switch number {
+		case attributesRequest:
+			return d.readRequest(value, r)
+		case attributesExtensions:
+			extension, ok := readEntry(value)
+			if ok && extension.Name == profileExtension {
+				r.in.Profile = extension.Value
+			}
+			return ok
+		}
+		return d.attributes.accepts(number, value, maxDepth-2)
+	})
+}
+
+func (d *decoder) readRequest(b []byte, r *reading) bool {
+	return each(b, func(number protowire.Number, value []byte) bool {
+		if number == requestHTTP {
+			return d.readHTTP(value, r)
+		}
+		return d.request.accepts(number, value, maxDepth-3)
+	})
+}
+
+func (d *decoder) readHTTP(b []byte, r *reading) bool {
+	return each(b, func(number protowire.Number, value []byte) (ok bool) {
+		switch number {
+		case httpID:
+			r.in.ID, ok = view(value)
+		case httpMethod:
+			r.in.Method, ok = view(value)
+		case httpPath:
+			r.in.Path, ok = view(value)
+		case httpHost:
+			r.in.Host, ok = view(value)
+		case httpHeaders:
+			var header authz.Field
+			if header, ok = readEntry(value); ok {
+				r.joined = put(r.joined, header)
+			}
+		case httpHeaderMap:
+			ok = d.readHeaderMap(value, r)
+		default:
+			ok = d.http.accepts(number, value, maxDepth-4)
+		}
+		return ok
+	})
+}
+
+func (d *decoder) readHeaderMap(b []byte, r *reading) bool {
+	return each(b, func(number protowire.Number, value []byte) bool {
+		if number != headerMapHeaders {
+			return d.headers.accepts(number, value, maxDepth-5)
+		}
+		header, ok := d.readHeader(value)
+		r.raw = append(r.raw, header)
+		return ok
+	})
+}
+
+// readHeader reads a HeaderValue: raw_value is the value where it is not empty.
+func (d *decoder) readHeader(b []byte) (header authz.Field, ok bool) {
+	raw := ""
+	ok = each(b, func(number protowire.Number, value []byte) (ok bool) {
+		switch number {
+		case headerKey:
+			header.Name, ok = view(value)
+		case headerValue:
+			header.Value, ok = view(value)
+		case headerRawValue:
+			raw, ok = lend(value), true
+		default:
+			ok = d.header.accepts(number, value, maxDepth-6)
+		}
+		return ok
+	})
+	if raw != "" {
+		header.Value = raw
 	}
-	return append(fields, authz.Field{Name: strings.ToLower(name), Value: value})
+	return header, ok
+}
+
+// readEntry reads an entry of a map of strings.
+func readEntry(b []byte) (entry authz.Field, ok bool) {
+	ok = each(b, func(number protowire.Number, value []byte) (ok bool) {
+		switch number {
+		case entryKey:
+			entry.Name, ok = view(value)
+		case entryValue:
+			entry.Value, ok = view(value)
+		default:
+			ok = true
+		}
+		return ok
+	})
+	return entry, ok
+}
+
+// view lends the bytes to a string, which must be UTF-8.
+func view(b []byte) (string, bool) { return lend(b), utf8.Valid(b) }
+
+func lend(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// put adds an entry to a map in the order of arrival; a key that is there is
+// overwritten.
+func put(fields []authz.Field, entry authz.Field) []authz.Field {
+	for i := range fields {
+		if fields[i].Name == entry.Name {
+			fields[i] = entry
+			return fields
+		}
+	}
+	return append(fields, entry)
 }
 
 // speaksGRPC reports a gRPC client, to whom Envoy shows a denial as a gRPC status.

@@ -1,12 +1,11 @@
 package extauthz
 
 import (
+	"unicode/utf8"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"postern/authz"
 	"postern/authz/profile"
@@ -17,21 +16,49 @@ import (
 // access log and rate limiter.
 const metadataKey = "postern"
 
-// allowed is the one maker of an allowing response.
-func allowed(d *authz.Decision) *authv3.CheckResponse {
-	return &authv3.CheckResponse{
-		Status: &status.Status{Code: int32(codes.OK)},
-		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
-			Headers:         overwriting(d.Set),
-			HeadersToRemove: d.Remove,
-		}},
-		DynamicMetadata: metadata(d),
+// The fields that are written, by their numbers (service/auth/v3, config/core/v3,
+// type/v3, google/rpc/status, google/protobuf/struct).
+const (
+	responseStatus   = 1
+	responseDenied   = 2
+	responseAllowed  = 3
+	responseMetadata = 4
+
+	statusCode    = 1
+	statusMessage = 2
+
+	deniedStatus  = 1
+	deniedHeaders = 2
+	deniedBody    = 3
+
+	allowedHeaders = 2
+	allowedRemove  = 5
+
+	optionHeader = 1
+	optionAction = 3
+
+	structFields = 1
+
+	valueText   = 3
+	valueStruct = 5
+)
+
+// appendAllowed is the one maker of an allowing response.
+func appendAllowed(b []byte, d *authz.Decision) []byte {
+	b = appendTag(b, responseStatus)
+	b = append(b, 0) // the code OK is the zero value
+	b, allowed := open(b, responseAllowed)
+	b = appendHeaders(b, allowedHeaders, d.Set)
+	for _, name := range d.Remove {
+		b = appendText(b, allowedRemove, name)
 	}
+	b = shut(b, allowed)
+	return appendMetadata(b, d)
 }
 
-// denied is the one maker of a denying response. Its status is never zero: Envoy
-// takes that for an allow, whatever else the response says.
-func denied(d *authz.Decision, grpc bool) *authv3.CheckResponse {
+// appendDenied is the one maker of a denying response. Its status is never zero:
+// Envoy takes that for an allow, whatever else the response says.
+func appendDenied(b []byte, d *authz.Decision, grpc bool) []byte {
 	answer := d.Answer
 	if answer == nil { // no decision: still a denial, and a fault
 		answer = profile.Closed(reason.Internal)
@@ -40,53 +67,125 @@ func denied(d *authz.Decision, grpc bool) *authv3.CheckResponse {
 	if grpc {
 		headers, body = answer.GRPCHeaders, answer.GRPCMessage
 	}
-	return &authv3.CheckResponse{
-		Status: &status.Status{Code: int32(codes.PermissionDenied), Message: d.Reason.String()},
-		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
-			Status:  &typev3.HttpStatus{Code: typev3.StatusCode(answer.Status)}, //nolint:gosec // an HTTP status, checked at load
-			Headers: overwriting(headers),
-			Body:    body,
-		}},
-		DynamicMetadata: metadata(d),
-	}
+	b, status := open(b, responseStatus)
+	b = appendNumber(b, statusCode, uint64(codes.PermissionDenied))
+	b = appendText(b, statusMessage, d.Reason.String())
+	b = shut(b, status)
+
+	b, denied := open(b, responseDenied)
+	b, status = open(b, deniedStatus)
+	b = appendNumber(b, statusCode, uint64(answer.Status)) //nolint:gosec // an HTTP status, checked at load
+	b = shut(b, status)
+	b = appendHeaders(b, deniedHeaders, headers)
+	b = appendText(b, deniedBody, body)
+	b = shut(b, denied)
+	return appendMetadata(b, d)
 }
 
-// overwriting replaces every copy of a header the client sent. The deprecated
+// appendHeaders replaces every copy of a header the client sent. The deprecated
 // append stays unset, because Envoy 1.40 obeys it and not append_action.
-func overwriting(headers []profile.Header) []*corev3.HeaderValueOption {
-	options := make([]*corev3.HeaderValueOption, len(headers))
-	for i, h := range headers {
-		options[i] = &corev3.HeaderValueOption{
-			Header:       &corev3.HeaderValue{Key: h.Name, Value: h.Value},
-			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-		}
+func appendHeaders(b []byte, number protowire.Number, headers []profile.Header) []byte {
+	for i := range headers {
+		var option, header int
+		b, option = open(b, number)
+		b, header = open(b, optionHeader)
+		b = appendText(b, headerKey, headers[i].Name)
+		b = appendText(b, headerValue, headers[i].Value)
+		b = shut(b, header)
+		b = appendNumber(b, optionAction, uint64(corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+		b = shut(b, option)
 	}
-	return options
+	return b
 }
 
-func metadata(d *authz.Decision) *structpb.Struct {
-	facts := map[string]*structpb.Value{"reason": structpb.NewStringValue(d.Reason.String())}
-	add := func(name, value string) {
-		if value != "" {
-			facts[name] = structpb.NewStringValue(value)
-		}
-	}
+func appendMetadata(b []byte, d *authz.Decision) []byte {
+	b, metadata := open(b, responseMetadata)
+	b, entry := open(b, structFields)
+	b = appendText(b, entryKey, metadataKey)
+	b, value := open(b, entryValue)
+	b, facts := open(b, valueStruct)
+	b = appendFact(b, "reason", d.Reason.String())
 	if d.Profile != nil {
-		add("profile", string(d.Profile.Name))
+		b = appendFact(b, "profile", string(d.Profile.Name))
 	}
 	if d.Route != nil {
-		add("route", d.Route.Pattern)
+		b = appendFact(b, "route", d.Route.Pattern)
 	}
 	if d.Stale {
-		facts["stale"] = structpb.NewBoolValue(true)
+		b = append(b, staleFact...)
 	}
 	p := &d.Principal
-	add("method", string(p.Method))
-	add("org", string(p.Org))
-	add("plan", p.Plan)
-	add("user", string(p.User))
-	add("key", string(p.Key))
-	return &structpb.Struct{Fields: map[string]*structpb.Value{
-		metadataKey: structpb.NewStructValue(&structpb.Struct{Fields: facts}),
-	}}
+	b = appendFact(b, "method", string(p.Method))
+	b = appendFact(b, "org", string(p.Org))
+	b = appendFact(b, "plan", p.Plan)
+	b = appendFact(b, "user", string(p.User))
+	b = appendFact(b, "key", string(p.Key))
+	b = shut(b, facts)
+	b = shut(b, value)
+	b = shut(b, entry)
+	return shut(b, metadata)
+}
+
+// staleFact is the entry of "stale": true.
+const staleFact = "\x0a\x0b\x0a\x05stale\x12\x02\x20\x01"
+
+// appendFact writes an entry of a Struct. What is no text is left out: it would
+// cost the whole response.
+func appendFact(b []byte, name, fact string) []byte {
+	if fact == "" || !utf8.ValidString(fact) {
+		return b
+	}
+	b, entry := open(b, structFields)
+	b = appendText(b, entryKey, name)
+	b, value := open(b, entryValue)
+	b = appendText(b, valueText, fact)
+	b = shut(b, value)
+	return shut(b, entry)
+}
+
+// open begins a message in a field and returns where its content begins; shut ends
+// it. Between them its length is not known: one byte is kept for it, which most
+// messages do with.
+func open(b []byte, number protowire.Number) ([]byte, int) {
+	b = append(appendTag(b, number), 0)
+	return b, len(b)
+}
+
+func shut(b []byte, begin int) []byte {
+	length := len(b) - begin
+	if length < 0x80 {
+		b[begin-1] = byte(length)
+		return b
+	}
+	var written [10]byte
+	prefix := protowire.AppendVarint(written[:0], uint64(length)) //nolint:gosec // not negative
+	b = append(b, prefix[1:]...)                                  // room
+	copy(b[begin+len(prefix)-1:], b[begin:begin+length])
+	copy(b[begin-1:], prefix)
+	return b
+}
+
+// appendTag begins a length-delimited field; its number is under 16.
+func appendTag(b []byte, number protowire.Number) []byte {
+	return append(b, byte(number)<<3|byte(protowire.BytesType)) //nolint:gosec // under 16
+}
+
+// appendText writes a text; an empty one is the zero value and not written.
+func appendText(b []byte, number protowire.Number, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = appendTag(b, number)
+	if len(value) < 0x80 {
+		b = append(b, byte(len(value)))
+	} else {
+		b = protowire.AppendVarint(b, uint64(len(value)))
+	}
+	return append(b, value...)
+}
+
+// appendNumber writes a number, which is not zero.
+func appendNumber(b []byte, number protowire.Number, value uint64) []byte {
+	b = append(b, byte(number)<<3|byte(protowire.VarintType)) //nolint:gosec // under 16
+	return protowire.AppendVarint(b, value)
 }

@@ -6,9 +6,12 @@ package extauthz
 import (
 	"context"
 	"errors"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
 
 	"postern/authz"
 	"postern/authz/profile"
@@ -25,6 +28,8 @@ type Engine interface {
 // the decision.
 type Recorder interface {
 	Observe(d *authz.Decision, elapsed time.Duration)
+	// Panicked counts a panic that was turned into a denial; each is a defect.
+	Panicked(cause any, stack []byte)
 }
 
 // Journal writes the decision log.
@@ -37,13 +42,14 @@ type Journal interface {
 // before.
 const maxElapsed = 2 * time.Second
 
-// Server implements envoy.service.auth.v3.Authorization.
+// Server serves envoy.service.auth.v3.Authorization.
 type Server struct {
-	authv3.UnimplementedAuthorizationServer
 	engine   Engine
 	recorder Recorder
 	journal  Journal
 	clock    func() time.Time
+	decoder  *decoder
+	calls    sync.Pool // of *call
 }
 
 // NewServer makes a server; all arguments are required.
@@ -51,29 +57,89 @@ func NewServer(engine Engine, recorder Recorder, journal Journal, clock func() t
 	if engine == nil || recorder == nil || journal == nil || clock == nil {
 		return nil, errors.New("extauthz: an engine, a recorder, a journal and a clock are required")
 	}
-	return &Server{engine: engine, recorder: recorder, journal: journal, clock: clock}, nil
+	decoder, err := newDecoder()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{engine: engine, recorder: recorder, journal: journal, clock: clock, decoder: decoder}
+	s.calls.New = func() any { return &call{pool: &s.calls} }
+	return s, nil
 }
 
-// Check decides one request. It never returns a gRPC error: Envoy would answer
-// that in its own words, and every denial is in the words of the profile.
-func (s *Server) Check(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+// Register makes the gRPC server, which must have been made with Codec, answer
+// Checks.
+func (s *Server) Register(to grpc.ServiceRegistrar) { to.RegisterService(&service, s) }
+
+// service describes the one method, for which the call is both request and response.
+var service = grpc.ServiceDesc{
+	ServiceName: authv3.Authorization_ServiceDesc.ServiceName,
+	HandlerType: (*any)(nil),
+	Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: handle}},
+	Metadata:    authv3.Authorization_ServiceDesc.Metadata,
+}
+
+// handle reads the request, and writes the response, by the codec.
+func handle(server any, ctx context.Context, read func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+	s := server.(*Server)
+	c := s.calls.Get().(*call)
+	if err := read(c); err != nil {
+		c.release()
+		return nil, err
+	}
+	if intercept == nil {
+		return s.decide(ctx, c), nil
+	}
+	info := &grpc.UnaryServerInfo{Server: s, FullMethod: authv3.Authorization_Check_FullMethodName}
+	return intercept(ctx, c, info, func(ctx context.Context, _ any) (any, error) { return s.decide(ctx, c), nil })
+}
+
+func (s *Server) decide(ctx context.Context, c *call) *call {
+	c.response = buffers.Get(responseSize)
+	*c.response = s.check(ctx, c, c.request.ReadOnlyData(), (*c.response)[:0])
+	return c
+}
+
+// Check decides one request, a CheckRequest in bytes, and appends the
+// CheckResponse. It never fails: Envoy would answer a gRPC error in its own words,
+// and every denial is in the words of the profile. It keeps no part of the request.
+func (s *Server) Check(ctx context.Context, request, response []byte) []byte {
+	c := s.calls.Get().(*call)
+	defer c.release()
+	return s.check(ctx, c, request, response)
+}
+
+func (s *Server) check(ctx context.Context, c *call, request, response []byte) (answer []byte) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.recorder.Panicked(cause, debug.Stack())
+			answer = appendDenied(response, &authz.Decision{Reason: reason.Internal}, false)
+		}
+	}()
 	began := s.clock()
-	var decision authz.Decision
-	in := inputOf(request)
-	verdict := s.engine.Decide(&in, &decision)
-	if verdict == authz.NeedIO {
-		verdict = s.resolve(ctx, in.Own(), &decision)
+	in, decision := &c.in, &c.decision
+	var verdict authz.Verdict
+	if !s.decoder.decode(request, &c.reading) {
+		verdict = malformed(decision)
+	} else if verdict = s.engine.Decide(in, decision); verdict == authz.NeedIO {
+		verdict = s.resolve(ctx, in.Own(), decision)
 	}
 	elapsed := s.clock().Sub(began)
 	if verdict == authz.Allow && (elapsed > maxElapsed || ctx.Err() != nil) {
-		verdict = tooLate(&decision)
+		verdict = tooLate(decision)
 	}
-	s.recorder.Observe(&decision, elapsed)
-	s.journal.Write(ctx, &in, &decision, elapsed)
+	s.recorder.Observe(decision, elapsed)
+	s.journal.Write(ctx, in, decision, elapsed)
 	if verdict == authz.Allow {
-		return allowed(&decision), nil
+		return appendAllowed(response, decision)
 	}
-	return denied(&decision, speaksGRPC(&in)), nil
+	return appendDenied(response, decision, speaksGRPC(in))
+}
+
+// malformed denies what is no CheckRequest. Not even this is a gRPC error, which an
+// Envoy may be configured to let pass.
+func malformed(d *authz.Decision) authz.Verdict {
+	*d = authz.Decision{Reason: reason.BadRequest, Answer: profile.Closed(reason.BadRequest), Cause: errors.New("not a CheckRequest")}
+	return authz.Deny
 }
 
 // margin is what is kept of the caller's deadline for the way back, so that a

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
 
 	"postern/authz"
 	"postern/authz/profile"
@@ -22,12 +24,15 @@ import (
 type engine struct {
 	verdict, resolved authz.Verdict
 	decision          authz.Decision
-	in                authz.Input
+	in                authz.Input // its text is a view, valid until the next
+	asked             bool
 	during            func()
 }
 
 func (e *engine) Decide(in *authz.Input, out *authz.Decision) authz.Verdict {
-	e.in, *out = *in, e.decision
+	e.in = *in
+	e.answer(out)
+	e.in.Headers, e.asked = slices.Clone(in.Headers), true
 	if e.during != nil {
 		e.during()
 	}
@@ -35,11 +40,22 @@ func (e *engine) Decide(in *authz.Input, out *authz.Decision) authz.Verdict {
 }
 
 func (e *engine) Resolve(_ context.Context, _ authz.OwnedInput, out *authz.Decision) authz.Verdict {
-	*out = e.decision
+	e.answer(out)
 	return e.resolved
 }
 
-type recorder struct{ reasons []reason.Reason }
+// answer gives a decision of its own, whose memory is used again.
+func (e *engine) answer(out *authz.Decision) {
+	*out = e.decision
+	out.Set, out.Remove = slices.Clone(out.Set), slices.Clone(out.Remove)
+}
+
+type recorder struct {
+	reasons []reason.Reason
+	panics  int
+}
+
+func (r *recorder) Panicked(any, []byte) { r.panics++ }
 
 func (r *recorder) Observe(d *authz.Decision, _ time.Duration) {
 	r.reasons = append(r.reasons, d.Reason)
@@ -52,7 +68,7 @@ type fixture struct {
 	now      time.Time
 }
 
-func serve(t *testing.T, e *engine) *fixture {
+func serve(t testing.TB, e *engine) *fixture {
 	t.Helper()
 	f := &fixture{recorder: &recorder{}, log: &bytes.Buffer{}, now: time.Unix(1000, 0)}
 	var err error
@@ -63,13 +79,27 @@ func serve(t *testing.T, e *engine) *fixture {
 	return f
 }
 
-func (f *fixture) check(t *testing.T, r *authv3.CheckRequest) *authv3.CheckResponse {
+func (f *fixture) check(t testing.TB, r *authv3.CheckRequest) *authv3.CheckResponse {
 	t.Helper()
-	response, err := f.Check(t.Context(), r)
+	return f.checkIn(t.Context(), t, r)
+}
+
+func (f *fixture) checkIn(ctx context.Context, t testing.TB, r *authv3.CheckRequest) *authv3.CheckResponse {
+	t.Helper()
+	request, err := proto.Marshal(r)
 	if err != nil {
-		t.Fatalf("Check returned an error, which Envoy answers in its own words: %v", err)
+		t.Fatal(err)
 	}
-	return response
+	return decoded(t, f.Check(ctx, request, nil))
+}
+
+func decoded(t testing.TB, response []byte) *authv3.CheckResponse {
+	t.Helper()
+	r := &authv3.CheckResponse{}
+	if err := proto.Unmarshal(response, r); err != nil {
+		t.Fatalf("the response is no CheckResponse: %v", err)
+	}
+	return r
 }
 
 func raw(headers ...string) *authv3.CheckRequest {
@@ -123,9 +153,8 @@ func TestAnAllowThatCameTooLateIsADenial(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	e.during = nil
-	response, err := f.Check(ended, raw())
-	if err != nil || response.GetOkResponse() != nil {
-		t.Errorf("an allow after the caller's deadline is %v, %v", response, err)
+	if response := f.checkIn(ended, t, raw()); response.GetOkResponse() != nil {
+		t.Errorf("an allow after the caller's deadline is %v", response)
 	}
 }
 

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 
 // recorder finds the resolved metrics of a profile without a lock.
 type recorder struct {
+	log       *slog.Logger
 	decisions *observe.Decisions
 	usage     *usageGatherer
 	profiles  atomic.Pointer[map[identity.ProfileName]*observe.Profile]
 }
 
-func newRecorder(decisions *observe.Decisions, usage *usageGatherer, set *profile.Set) *recorder {
-	r := &recorder{decisions: decisions, usage: usage}
+func newRecorder(log *slog.Logger, decisions *observe.Decisions, usage *usageGatherer, set *profile.Set) *recorder {
+	r := &recorder{log: log, decisions: decisions, usage: usage}
 	r.serve(set)
 	return r
 }
@@ -49,4 +51,10 @@ func (r *recorder) Observe(d *authz.Decision, elapsed time.Duration) {
 	if d.Reason == reason.Allowed {
 		r.usage.note(d.Principal.Key, time.Now())
 	}
+}
+
+// Panicked counts and logs a panic that was turned into a denial.
+func (r *recorder) Panicked(cause any, stack []byte) {
+	r.decisions.Panicked()
+	r.log.Error("a decision panicked and was denied", "panic", cause, "stack", string(stack))
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
@@ -77,10 +76,11 @@ func New(ctx context.Context, c config.Config, env func(string) (string, bool), 
 		return nil, err
 	}
 	s.usage = newUsageGatherer(s.store, log)
+	recorder := newRecorder(log, decisions, s.usage, set)
 	for _, step := range []func() error{
 		func() error { return s.makeCaches(ctx) },
-		func() error { return s.makeEngine(ctx, set, decisions) },
-		func() error { return s.makeCheck(newRecorder(decisions, s.usage, set)) },
+		func() error { return s.makeEngine(ctx, set, recorder.Panicked) },
+		func() error { return s.makeCheck(recorder) },
 		func() error { return s.makeManagement(set) },
 		func() (err error) { s.checkListener, err = listen(ctx, "check.listen", c.Check.Listen); return err },
 		func() (err error) { s.adminListener, err = listen(ctx, "admin.listen", c.Admin.Listen); return err },
@@ -92,7 +92,7 @@ func New(ctx context.Context, c config.Config, env func(string) (string, bool), 
 	return s, nil
 }
 
-func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *observe.Decisions) error {
+func (s *Server) makeEngine(ctx context.Context, set *profile.Set, panicked func(any, []byte)) error {
 	ring, err := token.NewKeyRing(nil)
 	if err != nil {
 		return err
@@ -110,11 +110,7 @@ func (s *Server) makeEngine(ctx context.Context, set *profile.Set, decisions *ob
 		return err
 	}
 	s.engine, err = authz.NewEngine(snapshot, s.caches.ports(s.store, authenticator), authz.Options{
-		Clock: time.Now,
-		Panicked: func(cause any, stack []byte) {
-			decisions.Panicked()
-			s.log.Error("a decision panicked and was denied", "panic", cause, "stack", string(stack))
-		},
+		Clock: time.Now, Panicked: panicked,
 	})
 	return err
 }
@@ -134,12 +130,13 @@ func (s *Server) makeCheck(r extauthz.Recorder) error {
 		return err
 	}
 	s.check = grpc.NewServer(
+		grpc.ForceServerCodecV2(extauthz.Codec()),
 		grpc.MaxRecvMsgSize(maxCheckBytes),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
 	)
 	s.health = health.NewServer()
-	authv3.RegisterAuthorizationServer(s.check, service)
+	service.Register(s.check)
 	healthv1.RegisterHealthServer(s.check, s.health)
 	reflection.Register(s.check)
 	return nil
