@@ -32,6 +32,9 @@ type Input struct {
 	// Headers are the received fields: all of them, or at least the ones the
 	// profile declares and every name that collides with a protected one.
 	Headers []Field
+	// At is when the request arrived, by the engine's clock, which Decide then need
+	// not read; zero: not known.
+	At time.Time
 	// DryRun explains without effect: nothing is debited.
 	DryRun bool
 }
@@ -53,6 +56,9 @@ func (in *Input) Own() OwnedInput {
 	}
 	return OwnedInput{in: own}
 }
+
+// Input is the input as Decide takes it.
+func (own *OwnedInput) Input() *Input { return &own.in }
 
 // Verdict is the outcome of a door of the engine.
 type Verdict uint8
@@ -82,7 +88,7 @@ type Principal struct {
 
 // Decision is the answer to one Input. The caller owns it and may reuse it: each
 // door resets it first and keeps the slices' memory. Its strings may be views of
-// the Input and are valid as long as those.
+// the Input, or of memory of its own, and are valid as long as those.
 type Decision struct {
 	Reason    reason.Reason
 	Profile   *profile.Profile // nil: none was found
@@ -101,10 +107,15 @@ type Decision struct {
 	Stale bool
 	// Cause is the private reason behind Internal or Unavailable, for the log only.
 	Cause error
+
+	cookies []byte // the Cookie header that is set
 }
 
-func (d *Decision) reset() {
-	*d = Decision{Set: d.Set[:0], Remove: d.Remove[:0]}
+// Reset forgets the decision and keeps its memory.
+func (d *Decision) Reset() {
+	clear(d.Set)
+	clear(d.Remove)
+	*d = Decision{Set: d.Set[:0], Remove: d.Remove[:0], cookies: d.cookies[:0]}
 }
 
 // Presence says what is known of a record. What could not be asked is never

@@ -96,7 +96,11 @@ func (e *Engine) Snapshot() *Snapshot { return e.snapshot.Load() }
 // Decide decides without blocking, from what is cached; NeedIO means that
 // Resolve must be asked. It never debits.
 func (e *Engine) Decide(in *Input, out *Decision) Verdict {
-	return e.enter(context.Background(), false, in, out)
+	now := in.At
+	if now.IsZero() {
+		now = e.options.Clock()
+	}
+	return e.enter(context.Background(), false, now, in, out)
 }
 
 // Resolve decides, and may block until the context's deadline. Its answer is
@@ -106,20 +110,20 @@ func (e *Engine) Resolve(ctx context.Context, own OwnedInput, out *Decision) Ver
 	case e.resolves <- struct{}{}:
 		defer func() { <-e.resolves }()
 	default:
-		out.reset()
+		out.Reset()
 		c := check{engine: e, snapshot: e.snapshot.Load(), in: &own.in, out: out}
 		c.profile = c.snapshot.Profiles.Select(own.in.Profile, own.in.Host, c.snapshot.Default)
 		return c.deny(reason.Overloaded)
 	}
-	return e.enter(ctx, true, &own.in, out)
+	return e.enter(ctx, true, e.options.Clock(), &own.in, out)
 }
 
 // enter runs the checks; a panic in them is a denial.
-func (e *Engine) enter(ctx context.Context, blocking bool, in *Input, out *Decision) (verdict Verdict) {
-	out.reset()
+func (e *Engine) enter(ctx context.Context, blocking bool, now time.Time, in *Input, out *Decision) (verdict Verdict) {
+	out.Reset()
 	c := check{
 		engine: e, snapshot: e.snapshot.Load(), ctx: ctx, blocking: blocking,
-		now: e.options.Clock(), in: in, out: out,
+		now: now, in: in, out: out,
 	}
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -2,7 +2,7 @@ package authz
 
 import (
 	"errors"
-	"strings"
+	"unsafe"
 
 	"postern/authz/credential"
 	"postern/authz/profile"
@@ -84,20 +84,55 @@ func (c *check) isSet(name string) bool {
 // maxAlias bounds a name worth comparing; protected names are far shorter.
 const maxAlias = 128
 
+// plain are the bytes of a name that stand for themselves wherever they are, hyphen
+// the one that does between two of those; 0 for all others.
+var plain = func() (kinds [256]byte) {
+	for c := range kinds {
+		switch {
+		case c == '-':
+			kinds[c] = hyphen
+		case c != '_' && c != '.' && (c < 'A' || c > 'Z'):
+			kinds[c] = itself
+		}
+	}
+	return kinds
+}()
+
+const (
+	itself = 1
+	hyphen = 2
+)
+
+// isPlain reports a name that no server folds into another one. Nearly every name
+// is, so it is told apart quickly.
+func isPlain(name string) bool {
+	before := byte(hyphen)
+	for i := 0; i < len(name); i++ {
+		kind := plain[name[i]]
+		if kind == 0 || kind&before&hyphen != 0 {
+			return false
+		}
+		before = kind
+	}
+	return before == itself
+}
+
 // isAlias reports a name that some server folds into a protected one: runs of
 // "_", "." and "-" count as one "-", and none at the ends.
 func (c *check) isAlias(name string) bool {
+	if isPlain(name) {
+		return false
+	}
 	var folded [maxAlias]byte
-	n, gap, same := 0, false, true
+	n, gap := 0, false
 	for i := 0; i < len(name); i++ {
 		b := name[i]
 		switch {
 		case b == '_' || b == '.' || b == '-':
-			same = same && b == '-' && !gap && n > 0
 			gap = true
 			continue
 		case 'A' <= b && b <= 'Z':
-			same, b = false, b+'a'-'A'
+			b += 'a' - 'A'
 		}
 		if gap && n > 0 {
 			folded[n] = '-'
@@ -108,9 +143,6 @@ func (c *check) isAlias(name string) bool {
 		}
 		folded[n] = b
 		n++
-	}
-	if same && !gap {
-		return false
 	}
 	for _, protected := range c.profile.Upstream.Protected {
 		if string(folded[:n]) == protected {
@@ -123,28 +155,25 @@ func (c *check) isAlias(name string) bool {
 // stripCookies takes the profile's credential cookies out of the Cookie header
 // and leaves the others.
 func (c *check) stripCookies() {
-	if len(c.profile.Upstream.Cookies) == 0 || c.header("cookie").count == 0 {
+	names, found := c.profile.Upstream.Cookies, false
+	if len(names) == 0 {
 		return
 	}
-	var all strings.Builder
+	kept := c.out.cookies[:0]
 	for i := range c.in.Headers {
-		if c.in.Headers[i].Name != "cookie" {
-			continue
+		if c.in.Headers[i].Name == "cookie" {
+			var here bool
+			kept, here = credential.AppendCookies(kept, c.in.Headers[i].Value, names)
+			found = found || here
 		}
-		if all.Len() > 0 {
-			all.WriteString("; ")
-		}
-		all.WriteString(c.in.Headers[i].Value)
 	}
-	before := all.String()
-	rest := before
-	for _, name := range c.profile.Upstream.Cookies {
-		rest = credential.StripCookie(rest, name)
-	}
+	c.out.cookies = kept
 	switch {
-	case rest == "":
+	case !found:
+	case len(kept) == 0:
 		c.out.Remove = append(c.out.Remove, "cookie")
-	case rest != before:
+	default:
+		rest := unsafe.String(unsafe.SliceData(kept), len(kept))
 		c.out.Set = append(c.out.Set, profile.Header{Name: "cookie", Value: rest})
 	}
 }

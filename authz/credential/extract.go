@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"slices"
 	"strings"
 
 	"postern/authz/reason"
@@ -78,7 +79,7 @@ func readBearer(fields []Field) (string, reason.Reason) {
 		return "", reason.MissingCredential // a scheme that merely begins alike
 	}
 	raw := strings.TrimLeft(rest, " ")
-	if !allBytes(raw, isTokenByte) {
+	if !allBytes(raw, tokenByte) {
 		return "", reason.MalformedCredential
 	}
 	return raw, reason.Unset
@@ -90,7 +91,7 @@ func readHeader(fields []Field, name string) (string, reason.Reason) {
 	if why != reason.Unset {
 		return "", why
 	}
-	if !allBytes(value, isVisible) {
+	if !allBytes(value, visibleByte) {
 		return "", reason.MalformedCredential
 	}
 	return value, reason.Unset
@@ -140,7 +141,7 @@ func readCookie(fields []Field, name string) (string, reason.Reason) {
 			seen = true
 			pair = strings.Trim(pair, blanks)
 			raw = strings.TrimPrefix(pair[len(name):], "=")
-			exact = allBytes(raw, isTokenByte) && len(raw) <= MaxLength
+			exact = allBytes(raw, tokenByte) && len(raw) <= MaxLength
 		}
 	}
 	if seen && raw != "" && !exact {
@@ -152,40 +153,26 @@ func readCookie(fields []Field, name string) (string, reason.Reason) {
 	return raw, reason.Unset
 }
 
-// StripCookie returns a Cookie header's value without every cookie of the name,
-// for the upstream; "" when nothing is left.
-func StripCookie(value, name string) string {
-	if !holdsCookie(value, name) {
-		return value
-	}
-	var kept strings.Builder
+// AppendCookies appends a Cookie header's value without every cookie of the names,
+// for the upstream, and reports whether there was one. What is in the buffer already
+// is the value of an earlier Cookie header.
+func AppendCookies(into []byte, value string, names []string) (kept []byte, found bool) {
 	for rest, more := value, true; more; {
 		var pair string
 		pair, rest, more = strings.Cut(rest, ";")
-		if cookieName(pair) == name {
+		if slices.Contains(names, cookieName(pair)) {
+			found = true
 			continue
 		}
-		pair = strings.Trim(pair, blanks)
-		if pair == "" {
+		if pair = strings.Trim(pair, blanks); pair == "" {
 			continue
 		}
-		if kept.Len() > 0 {
-			kept.WriteString("; ")
+		if len(into) > 0 {
+			into = append(into, "; "...)
 		}
-		kept.WriteString(pair)
+		into = append(into, pair...)
 	}
-	return kept.String()
-}
-
-func holdsCookie(value, name string) bool {
-	for rest, more := value, true; more; {
-		var pair string
-		pair, rest, more = strings.Cut(rest, ";")
-		if cookieName(pair) == name {
-			return true
-		}
-	}
-	return false
+	return into, found
 }
 
 // cookieName is the name as the most lenient upstream would read it: without the
@@ -220,24 +207,42 @@ func LooksLikeToken(raw string) bool {
 	return dots == 2 && length > 0
 }
 
-func allBytes(text string, allowed func(byte) bool) bool {
-	for i := 0; i < len(text); i++ {
-		if !allowed(text[i]) {
-			return false
+// The classes of bytes.
+const (
+	alphanumeric = 1 << iota
+	urlByte      // of base64url (RFC 4648 § 5)
+	tokenByte    // of a b64token (RFC 6750 § 2.1)
+	visibleByte
+)
+
+// classes are those of each byte.
+var classes = func() (all [256]byte) {
+	for c := range all {
+		b, class := byte(c), byte(0)
+		if '0' <= b && b <= '9' || 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z' {
+			class |= alphanumeric
 		}
+		if class != 0 || b == '-' || b == '_' {
+			class |= urlByte
+		}
+		if class != 0 || strings.IndexByte(".~+/=", b) >= 0 {
+			class |= tokenByte
+		}
+		if 0x21 <= b && b <= 0x7e {
+			class |= visibleByte
+		}
+		all[c] = class
 	}
-	return true
+	return all
+}()
+
+// allBytes reports whether each byte is of the class.
+func allBytes(text string, class byte) bool {
+	all := class
+	for i := 0; i < len(text); i++ {
+		all &= classes[text[i]]
+	}
+	return all == class
 }
 
-func isAlphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-}
-
-func isURLByte(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '_' }
-
-// isTokenByte allows the characters of a b64token.
-func isTokenByte(c byte) bool {
-	return isURLByte(c) || c == '.' || c == '~' || c == '+' || c == '/' || c == '='
-}
-
-func isVisible(c byte) bool { return 0x21 <= c && c <= 0x7e }
+func isURLByte(c byte) bool { return classes[c]&urlByte != 0 }

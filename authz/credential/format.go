@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"hash/crc32"
 	"strings"
+	"unsafe"
 
 	"postern/authz/identity"
 )
@@ -47,7 +48,7 @@ func (f *Format) validOpaque(raw string) bool {
 	if len(raw) != total || !strings.HasPrefix(raw, f.Prefix) {
 		return false
 	}
-	if !allBytes(raw[len(f.Prefix):], isAlphanumeric) {
+	if !allBytes(raw[len(f.Prefix):], alphanumeric) {
 		return false
 	}
 	if !f.Checksum {
@@ -57,14 +58,9 @@ func (f *Format) validOpaque(raw string) bool {
 	return raw[length:] == string(sum[:])
 }
 
-// checksum is the CRC-32 (IEEE) in base62, padded on the left. It walks the table
-// itself because hash/crc32 would move the text to the heap.
+// checksum is the CRC-32 (IEEE) in base62, padded on the left.
 func checksum(text string) [checksumLength]byte {
-	crc := ^uint32(0)
-	for i := 0; i < len(text); i++ {
-		crc = crc32.IEEETable[byte(crc)^text[i]] ^ crc>>8
-	}
-	crc = ^crc
+	crc := crc32.ChecksumIEEE(unsafe.Slice(unsafe.StringData(text), len(text))) // it only reads, so the text may be lent to it
 	var sum [checksumLength]byte
 	for i := len(sum) - 1; i >= 0; i-- {
 		sum[i] = alphabet[crc%62]

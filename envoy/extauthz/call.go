@@ -38,17 +38,14 @@ func (c *call) release() {
 		c.response = nil
 	}
 	c.forget()
-	clear(c.decision.Set[:cap(c.decision.Set)])
-	clear(c.decision.Remove[:cap(c.decision.Remove)])
-	c.decision = authz.Decision{Set: c.decision.Set[:0], Remove: c.decision.Remove[:0]}
+	c.decision.Reset()
 	c.pool.Put(c)
 }
 
 // forget drops every view of the request.
 func (r *reading) forget() {
-	clear(r.in.Headers[:cap(r.in.Headers)])
-	clear(r.raw[:cap(r.raw)])
-	clear(r.joined[:cap(r.joined)])
+	clear(r.in.Headers)
+	clear(r.joined)
 	headers := r.in.Headers[:0]
 	r.in = authz.Input{Headers: headers}
 }

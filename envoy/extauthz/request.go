@@ -64,7 +64,7 @@ func newDecoder() (*decoder, error) {
 // reading is what one request says. Its strings are views of the request's bytes.
 type reading struct {
 	in     authz.Input
-	raw    []authz.Field // of header_map, as received
+	raw    int           // how many headers header_map has, pseudo-headers too
 	joined []authz.Field // of the headers map, as received
 }
 
@@ -75,22 +75,24 @@ type reading struct {
 // map whose values are joined by commas and cleaned of odd bytes; the raw ones
 // count where they are present.
 func (d *decoder) decode(b []byte, r *reading) bool {
-	fields := r.in.Headers[:0]
-	r.in, r.raw, r.joined = authz.Input{}, r.raw[:0], r.joined[:0]
+	r.in = authz.Input{Headers: r.in.Headers[:0]}
+	r.raw, r.joined = 0, r.joined[:0]
 	if !d.readCheck(b, r) {
 		return false
 	}
-	received := r.raw
-	if len(received) == 0 {
-		received = r.joined
-	}
-	for i := range received {
-		if name := received[i].Name; name != "" && name[0] != ':' { // a pseudo-header is an attribute of its own
-			fields = append(fields, authz.Field{Name: strings.ToLower(name), Value: received[i].Value})
+	if r.raw == 0 {
+		for _, header := range r.joined {
+			r.keep(strings.ToLower(header.Name), header.Value)
 		}
 	}
-	r.in.Headers = fields
 	return true
+}
+
+// keep takes a header: not a pseudo-header, which is an attribute of its own.
+func (r *reading) keep(name, value string) {
+	if name != "" && name[0] != ':' {
+		r.in.Headers = append(r.in.Headers, authz.Field{Name: name, Value: value})
+	}
 }
 
 // Each of the following reads the message of its name. Of a field that is there
@@ -160,32 +162,32 @@ func (d *decoder) readHeaderMap(b []byte, r *reading) bool {
 		if number != headerMapHeaders {
 			return d.headers.accepts(number, value, maxDepth-5)
 		}
-		header, ok := d.readHeader(value)
-		r.raw = append(r.raw, header)
-		return ok
+		return d.readHeader(value, r)
 	})
 }
 
 // readHeader reads a HeaderValue: raw_value is the value where it is not empty.
-func (d *decoder) readHeader(b []byte) (header authz.Field, ok bool) {
-	raw := ""
-	ok = each(b, func(number protowire.Number, value []byte) (ok bool) {
+func (d *decoder) readHeader(b []byte, r *reading) bool {
+	var name, value, raw string
+	ok := each(b, func(number protowire.Number, content []byte) (ok bool) {
 		switch number {
 		case headerKey:
-			header.Name, ok = view(value)
+			name, ok = viewLower(content)
 		case headerValue:
-			header.Value, ok = view(value)
+			value, ok = view(content)
 		case headerRawValue:
-			raw, ok = lend(value), true
+			raw, ok = lend(content), true
 		default:
-			ok = d.header.accepts(number, value, maxDepth-6)
+			ok = d.header.accepts(number, content, maxDepth-6)
 		}
 		return ok
 	})
 	if raw != "" {
-		header.Value = raw
+		value = raw
 	}
-	return header, ok
+	r.raw++
+	r.keep(name, value)
+	return ok
 }
 
 // readEntry reads an entry of a map of strings.
@@ -206,6 +208,17 @@ func readEntry(b []byte) (entry authz.Field, ok bool) {
 
 // view lends the bytes to a string, which must be UTF-8.
 func view(b []byte) (string, bool) { return lend(b), utf8.Valid(b) }
+
+// viewLower is view in lower case; nearly every name is in it already.
+func viewLower(b []byte) (string, bool) {
+	for _, c := range b {
+		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			name, ok := view(b)
+			return strings.ToLower(name), ok
+		}
+	}
+	return lend(b), true
+}
 
 func lend(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 

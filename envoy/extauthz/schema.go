@@ -81,27 +81,6 @@ func (known schemas) field(f protoreflect.FieldDescriptor) (made field, err erro
 	return made, err
 }
 
-// tag reads a field's number and wire type; n is negative where there is none.
-func tag(b []byte) (number protowire.Number, wire protowire.Type, n int) {
-	if len(b) > 0 && b[0] < 0x80 { // most tags are one byte
-		number, wire, n = protowire.Number(b[0]>>3), protowire.Type(b[0]&7), 1
-	} else {
-		number, wire, n = protowire.ConsumeTag(b)
-	}
-	if number < protowire.MinValidNumber || number > protowire.MaxValidNumber {
-		return 0, 0, -1
-	}
-	return number, wire, n
-}
-
-// content reads a length-delimited field's content.
-func content(b []byte) (value []byte, n int) {
-	if len(b) > 0 && b[0] < 0x80 && int(b[0]) < len(b) { // most are short
-		return b[1 : 1+b[0]], 1 + int(b[0])
-	}
-	return protowire.ConsumeBytes(b)
-}
-
 // valid reports whether the bytes are a message of this type, with room for depth
 // messages in each other.
 func (s *schema) valid(b []byte, depth int) bool {
@@ -140,18 +119,28 @@ func each(b []byte, read func(number protowire.Number, value []byte) bool) bool 
 // next reads one field: its content where it is length-delimited, else nil. n is
 // how long it is with its tag, and negative where it is malformed.
 func next(b []byte) (number protowire.Number, value []byte, n int) {
-	number, wire, n := tag(b)
-	if n < 0 {
-		return 0, nil, n
+	const first, last = 1<<3 | byte(protowire.BytesType), 0x80
+	if len(b) > 1 && b[0] >= first && b[0] < last && b[0]&7 == byte(protowire.BytesType) && b[1] < last {
+		if n = 2 + int(b[1]); n <= len(b) { // nearly every field is short
+			return protowire.Number(b[0] >> 3), b[2:n], n
+		}
+	}
+	return nextOfAny(b)
+}
+
+func nextOfAny(b []byte) (number protowire.Number, value []byte, n int) {
+	number, wire, n := protowire.ConsumeTag(b)
+	if n < 0 || number > protowire.MaxValidNumber {
+		return 0, nil, -1
 	}
 	var length int
 	if wire != protowire.BytesType {
 		length = protowire.ConsumeFieldValue(number, wire, b[n:])
-	} else if value, length = content(b[n:]); value == nil {
+	} else if value, length = protowire.ConsumeBytes(b[n:]); value == nil {
 		value = b[:0] // present, and empty
 	}
 	if length < 0 {
-		return 0, nil, length
+		return 0, nil, -1
 	}
 	return number, value, n + length
 }

@@ -27,7 +27,7 @@ type Engine interface {
 // Recorder counts decisions, their duration and the use of keys. It must not keep
 // the decision.
 type Recorder interface {
-	Observe(d *authz.Decision, elapsed time.Duration)
+	Observe(d *authz.Decision, at time.Time, elapsed time.Duration)
 	// Panicked counts a panic that was turned into a denial; each is a defect.
 	Panicked(cause any, stack []byte)
 }
@@ -108,26 +108,73 @@ func (s *Server) Check(ctx context.Context, request, response []byte) []byte {
 	return s.check(ctx, c, request, response)
 }
 
-func (s *Server) check(ctx context.Context, c *call, request, response []byte) (answer []byte) {
+// Try is Check where it need not block. Where it must, it appends nothing and
+// returns the rest of the call, which may block and does not need the request.
+func (s *Server) Try(request, response []byte) (answer []byte, rest func(ctx context.Context, response []byte) []byte) {
+	c := s.calls.Get().(*call)
+	answer = s.guarded(response, func() []byte {
+		verdict := s.first(c, request)
+		if verdict != authz.NeedIO {
+			return s.answer(context.Background(), c, &c.in, verdict, response)
+		}
+		own := c.in.Own()
+		rest = func(ctx context.Context, response []byte) []byte {
+			defer c.release()
+			return s.guarded(response, func() []byte { return s.second(ctx, c, own, response) })
+		}
+		return response
+	})
+	if rest == nil {
+		c.release()
+	}
+	return answer, rest
+}
+
+func (s *Server) check(ctx context.Context, c *call, request, response []byte) []byte {
+	return s.guarded(response, func() []byte {
+		verdict := s.first(c, request)
+		if verdict == authz.NeedIO {
+			return s.second(ctx, c, c.in.Own(), response)
+		}
+		return s.answer(ctx, c, &c.in, verdict, response)
+	})
+}
+
+// guarded turns a panic into a denial.
+func (s *Server) guarded(response []byte, call func() []byte) (answer []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.recorder.Panicked(cause, debug.Stack())
 			answer = appendDenied(response, &authz.Decision{Reason: reason.Internal}, false)
 		}
 	}()
+	return call()
+}
+
+// first reads the request and decides as far as that is possible without blocking.
+func (s *Server) first(c *call, request []byte) authz.Verdict {
 	began := s.clock()
-	in, decision := &c.in, &c.decision
-	var verdict authz.Verdict
-	if !s.decoder.decode(request, &c.reading) {
-		verdict = malformed(decision)
-	} else if verdict = s.engine.Decide(in, decision); verdict == authz.NeedIO {
-		verdict = s.resolve(ctx, in.Own(), decision)
+	ok := s.decoder.decode(request, &c.reading)
+	c.in.At = began
+	if !ok {
+		return malformed(&c.decision)
 	}
-	elapsed := s.clock().Sub(began)
+	return s.engine.Decide(&c.in, &c.decision)
+}
+
+// second decides what first could not, and may block.
+func (s *Server) second(ctx context.Context, c *call, own authz.OwnedInput, response []byte) []byte {
+	return s.answer(ctx, c, own.Input(), s.resolve(ctx, own, &c.decision), response)
+}
+
+// answer records the decision and appends the response.
+func (s *Server) answer(ctx context.Context, c *call, in *authz.Input, verdict authz.Verdict, response []byte) []byte {
+	decision, ended := &c.decision, s.clock()
+	elapsed := ended.Sub(in.At)
 	if verdict == authz.Allow && (elapsed > maxElapsed || ctx.Err() != nil) {
 		verdict = tooLate(decision)
 	}
-	s.recorder.Observe(decision, elapsed)
+	s.recorder.Observe(decision, ended, elapsed)
 	s.journal.Write(ctx, in, decision, elapsed)
 	if verdict == authz.Allow {
 		return appendAllowed(response, decision)
@@ -138,7 +185,8 @@ func (s *Server) check(ctx context.Context, c *call, request, response []byte) (
 // malformed denies what is no CheckRequest. Not even this is a gRPC error, which an
 // Envoy may be configured to let pass.
 func malformed(d *authz.Decision) authz.Verdict {
-	*d = authz.Decision{Reason: reason.BadRequest, Answer: profile.Closed(reason.BadRequest), Cause: errors.New("not a CheckRequest")}
+	d.Reset()
+	d.Reason, d.Answer, d.Cause = reason.BadRequest, profile.Closed(reason.BadRequest), errors.New("not a CheckRequest")
 	return authz.Deny
 }
 

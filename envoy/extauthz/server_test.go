@@ -57,7 +57,7 @@ type recorder struct {
 
 func (r *recorder) Panicked(any, []byte) { r.panics++ }
 
-func (r *recorder) Observe(d *authz.Decision, _ time.Duration) {
+func (r *recorder) Observe(d *authz.Decision, _ time.Time, _ time.Duration) {
 	r.reasons = append(r.reasons, d.Reason)
 }
 

@@ -68,6 +68,7 @@ func serve(env Env) *cobra.Command {
 			if err != nil {
 				return &UsageError{err}
 			}
+			tuneMemory(env, log)
 			server, err := wire.New(cmd.Context(), c, env, log)
 			if err != nil {
 				return err

@@ -36,7 +36,7 @@ func (r *recorder) serve(set *profile.Set) {
 }
 
 // Observe counts one decision, and the use of the key that was allowed.
-func (r *recorder) Observe(d *authz.Decision, elapsed time.Duration) {
+func (r *recorder) Observe(d *authz.Decision, at time.Time, elapsed time.Duration) {
 	profiles := *r.profiles.Load()
 	p := profiles[""]
 	if d.Profile != nil {
@@ -49,7 +49,7 @@ func (r *recorder) Observe(d *authz.Decision, elapsed time.Duration) {
 		p.Stale()
 	}
 	if d.Reason == reason.Allowed {
-		r.usage.note(d.Principal.Key, time.Now())
+		r.usage.note(d.Principal.Key, at)
 	}
 }
 

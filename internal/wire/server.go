@@ -49,6 +49,7 @@ type Server struct {
 	snapshots *snapshots
 
 	checkListener, adminListener net.Listener
+	service                      *extauthz.Server
 	check                        *grpc.Server
 	health                       *health.Server
 	management                   *http.Server
@@ -125,7 +126,8 @@ const (
 )
 
 func (s *Server) makeCheck(r extauthz.Recorder) error {
-	service, err := extauthz.NewServer(s.engine, r, extauthz.NewLog(s.log, s.config.Log.AllowSample), time.Now)
+	var err error
+	s.service, err = extauthz.NewServer(s.engine, r, extauthz.NewLog(s.log, s.config.Log.AllowSample), time.Now)
 	if err != nil {
 		return err
 	}
@@ -136,7 +138,7 @@ func (s *Server) makeCheck(r extauthz.Recorder) error {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
 	)
 	s.health = health.NewServer()
-	service.Register(s.check)
+	s.service.Register(s.check)
 	healthv1.RegisterHealthServer(s.check, s.health)
 	reflection.Register(s.check)
 	return nil

@@ -43,10 +43,11 @@ type system struct {
 	path   string           // of the store
 }
 
-func start(t *testing.T, change func(*config.Config)) *system {
+func start(t testing.TB, change func(*config.Config)) *system {
 	t.Helper()
 	t.Cleanup(func() {
-		goleak.VerifyNone(t, goleak.IgnoreTopFunction("testing.(*T).Run"), goleak.IgnoreTopFunction("testing.(*T).Parallel"))
+		goleak.VerifyNone(t, goleak.IgnoreTopFunction("testing.(*T).Run"), goleak.IgnoreTopFunction("testing.(*T).Parallel"),
+			goleak.IgnoreTopFunction("testing.(*B).run1"))
 	})
 	s := &system{path: filepath.Join(t.TempDir(), "postern.db")}
 	if _, err := sqlite.Migrate(t.Context(), s.path); err != nil {
@@ -81,7 +82,7 @@ func start(t *testing.T, change func(*config.Config)) *system {
 	return s
 }
 
-func dial(t *testing.T, address string) *grpc.ClientConn {
+func dial(t testing.TB, address string) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -91,7 +92,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 	return conn
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(value T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -101,7 +102,7 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-func (s *system) org(t *testing.T, id string) {
+func (s *system) org(t testing.TB, id string) {
 	t.Helper()
 	_, err := adminv1.NewOrganizationServiceClient(s.conn).CreateOrganization(s.ctx, &adminv1.CreateOrganizationRequest{Id: id, Slug: id})
 	if err != nil {
@@ -111,7 +112,7 @@ func (s *system) org(t *testing.T, id string) {
 
 func (s *system) keys() adminv1.KeyServiceClient { return adminv1.NewKeyServiceClient(s.conn) }
 
-func (s *system) key(t *testing.T, profile, org string, permissions ...string) *adminv1.CreateKeyResponse {
+func (s *system) key(t testing.TB, profile, org string, permissions ...string) *adminv1.CreateKeyResponse {
 	t.Helper()
 	return must[*adminv1.CreateKeyResponse](t)(s.keys().CreateKey(s.ctx, &adminv1.CreateKeyRequest{Profile: profile, OrganizationId: org, Permissions: permissions}))
 }
