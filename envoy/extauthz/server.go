@@ -70,6 +70,9 @@ func NewServer(engine Engine, recorder Recorder, journal Journal, clock func() t
 // Checks.
 func (s *Server) Register(to grpc.ServiceRegistrar) { to.RegisterService(&service, s) }
 
+// Method is the full name of the one method, as it stands in the path.
+const Method = authv3.Authorization_Check_FullMethodName
+
 // service describes the one method, for which the call is both request and response.
 var service = grpc.ServiceDesc{
 	ServiceName: authv3.Authorization_ServiceDesc.ServiceName,

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"postern/envoy/transport"
 )
 
 // CheckAddress and AdminAddress are where the server listens.
@@ -29,7 +30,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	failed := make(chan error, 2)
 	work.Go(func() {
-		if err := s.check.Serve(s.checkListener); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		if err := s.check.Serve(s.checkListener); err != nil && !errors.Is(err, transport.ErrStopped) {
 			failed <- fmt.Errorf("serving checks: %w", err)
 		}
 	})
@@ -70,15 +71,10 @@ func (s *Server) drain() {
 	defer cancel()
 	var servers sync.WaitGroup
 	servers.Go(func() {
-		drained := make(chan struct{})
-		go func() { defer close(drained); s.check.GracefulStop() }()
-		select {
-		case <-drained:
-		case <-bound.Done():
+		if err := s.check.Shutdown(bound); err != nil {
 			s.log.Warn("some checks were cut off: they took longer than the shutdown timeout")
-			s.check.Stop()
-			<-drained
 		}
+		s.grpc.Stop()
 	})
 	servers.Go(func() {
 		if err := s.management.Shutdown(bound); err != nil {

@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"postern/admin"
@@ -27,6 +26,7 @@ import (
 	"postern/authz/token"
 	"postern/cache"
 	"postern/envoy/extauthz"
+	"postern/envoy/transport"
 	"postern/internal/config"
 	"postern/internal/observe"
 	"postern/store"
@@ -50,7 +50,8 @@ type Server struct {
 
 	checkListener, adminListener net.Listener
 	service                      *extauthz.Server
-	check                        *grpc.Server
+	check                        *transport.Server
+	grpc                         *grpc.Server
 	health                       *health.Server
 	management                   *http.Server
 }
@@ -119,29 +120,29 @@ func (s *Server) makeEngine(ctx context.Context, set *profile.Set, panicked func
 // The Check service's bounds. Connections end now and then, so that Envoys spread
 // over new replicas.
 const (
-	maxCheckBytes    = 1 << 20
-	connectionAge    = 10 * time.Minute
-	connectionGrace  = 30 * time.Second
-	keepaliveMinimum = 5 * time.Second
+	maxCheckBytes   = 1 << 20
+	maxChecks       = 1024 // under way on one connection
+	connectionAge   = 10 * time.Minute
+	connectionGrace = 30 * time.Second
 )
 
+// makeCheck makes the Check service. Nearly all calls are Checks, which transport
+// answers itself; the others are the gRPC server's.
 func (s *Server) makeCheck(r extauthz.Recorder) error {
-	var err error
-	s.service, err = extauthz.NewServer(s.engine, r, extauthz.NewLog(s.log, s.config.Log.AllowSample), time.Now)
+	service, err := extauthz.NewServer(s.engine, r, extauthz.NewLog(s.log, s.config.Log.AllowSample), time.Now)
 	if err != nil {
 		return err
 	}
-	s.check = grpc.NewServer(
-		grpc.ForceServerCodecV2(extauthz.Codec()),
-		grpc.MaxRecvMsgSize(maxCheckBytes),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinimum, PermitWithoutStream: true}),
-	)
-	s.health = health.NewServer()
-	s.service.Register(s.check)
-	healthv1.RegisterHealthServer(s.check, s.health)
-	reflection.Register(s.check)
-	return nil
+	s.service, s.health = service, health.NewServer()
+	s.grpc = grpc.NewServer(grpc.ForceServerCodecV2(extauthz.Codec()), grpc.MaxRecvMsgSize(maxCheckBytes))
+	service.Register(s.grpc)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	s.check, err = transport.NewServer(transport.Options{
+		Path: extauthz.Method, Unary: service, Others: s.grpc, MaxMessage: maxCheckBytes, MaxStreams: maxChecks,
+		MaxAge: connectionAge, MaxAgeGrace: connectionGrace, Log: s.log,
+	})
+	return err
 }
 
 func (s *Server) makeManagement(set *profile.Set) error {
