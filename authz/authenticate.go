@@ -32,8 +32,10 @@ func (c *check) authenticateKey(raw string, digest identity.Digest) outcome {
 	var cause error
 	if presence == Unknown && c.blocking {
 		key, presence, cause = keys.Load(c.ctx, &c.profile.Keys.Format, raw, digest)
-		if presence == Unavailable && c.profile.ServeStaleFor > 0 {
-			if old, known := keys.Stale(digest, c.now, c.profile.ServeStaleFor); known != Unknown {
+		if (presence == Unavailable || presence == Busy) && c.profile.ServeStaleFor > 0 {
+			old, known := keys.Stale(digest, c.now, c.profile.ServeStaleFor)
+			// Busy is Postern's own choice: it may help a good key, and condemns none.
+			if known == Found || known == Absent && presence == Unavailable {
 				key, presence, c.out.Stale = old, known, true
 			}
 		}

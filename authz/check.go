@@ -177,7 +177,7 @@ func lookup[K comparable, V any](c *check, source Source[K, V], key K) (V, Prese
 		return value, presence, nil
 	}
 	value, presence, err := source.Load(c.ctx, key)
-	if presence != Unavailable || c.profile.ServeStaleFor == 0 {
+	if presence != Unavailable && presence != Busy || c.profile.ServeStaleFor == 0 {
 		return value, presence, err
 	}
 	if old, known := source.Stale(key, c.now, c.profile.ServeStaleFor); known != Unknown {

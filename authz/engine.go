@@ -20,6 +20,8 @@ import (
 type Tokens interface {
 	// Cached answers from what was verified before, without blocking.
 	Cached(digest identity.Digest, now time.Time) (*token.Claims, bool)
+	// Seen reports a token that was verified before and is remembered; never blocks.
+	Seen(digest identity.Digest) bool
 	// Verify may block for an issuer's keys. reason.Unset means valid.
 	Verify(ctx context.Context, raw string, digest identity.Digest) (*token.Claims, reason.Reason, error)
 }
@@ -54,7 +56,8 @@ type Options struct {
 	// Clock tells the time; required.
 	Clock func() time.Time
 	// MaxResolves bounds the decisions that may block at once; a further one is
-	// denied as Overloaded. 0 means 1024.
+	// denied as Overloaded. The last quarter is for credentials that this engine has
+	// seen to be good. 0 means 1024.
 	MaxResolves int
 	// Panicked, where set, is told of every recovered panic, with its stack.
 	Panicked func(cause any, stack []byte)
@@ -110,10 +113,10 @@ func (e *Engine) Resolve(ctx context.Context, own OwnedInput, out *Decision) Ver
 	case e.resolves <- struct{}{}:
 		defer func() { <-e.resolves }()
 	default:
-		out.Reset()
-		c := check{engine: e, snapshot: e.snapshot.Load(), in: &own.in, out: out}
-		c.profile = c.snapshot.Profiles.Select(own.in.Profile, own.in.Host, c.snapshot.Default)
-		return c.deny(reason.Overloaded)
+		return e.overloaded(&own.in, out)
+	}
+	if len(e.resolves) > cap(e.resolves)-cap(e.resolves)/4 && !e.knows(&own.in, out) {
+		return e.overloaded(&own.in, out)
 	}
 	return e.enter(ctx, true, e.options.Clock(), &own.in, out)
 }

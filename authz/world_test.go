@@ -139,6 +139,11 @@ func (v *verified) Cached(d identity.Digest, now time.Time) (*token.Claims, bool
 	return c, ok && !v.cold && now.Before(c.ExpiresAt)
 }
 
+func (v *verified) Seen(d identity.Digest) bool {
+	_, ok := v.claims[d]
+	return ok
+}
+
 func (v *verified) Verify(_ context.Context, _ string, d identity.Digest) (*token.Claims, reason.Reason, error) {
 	if v.broken != nil {
 		return nil, reason.Unavailable, v.broken

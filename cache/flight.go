@@ -21,7 +21,9 @@ type flightKey[K comparable] struct {
 
 type flight[V any] struct {
 	done   chan struct{}
-	result result[V] // set before done is closed
+	late   chan struct{} // closed where the answer will come, but too late for who waits
+	leave  func()        // closes late
+	result result[V]     // set before done is closed
 }
 
 type result[V any] struct {
@@ -35,13 +37,14 @@ func newFlights[K comparable, V any]() flights[K, V] {
 }
 
 // join starts the load, or returns the one under way.
-func (f flights[K, V]) join(key flightKey[K], load func() result[V]) *flight[V] {
+func (f flights[K, V]) join(key flightKey[K], load func(*flight[V]) result[V]) *flight[V] {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if under, ok := f.under[key]; ok {
 		return under
 	}
-	started := &flight[V]{done: make(chan struct{})}
+	started := &flight[V]{done: make(chan struct{}), late: make(chan struct{})}
+	started.leave = sync.OnceFunc(func() { close(started.late) })
 	f.under[key] = started
 	go func() {
 		defer func() {
@@ -53,7 +56,7 @@ func (f flights[K, V]) join(key flightKey[K], load func() result[V]) *flight[V] 
 			f.mu.Unlock()
 			close(started.done)
 		}()
-		started.result = load()
+		started.result = load(started)
 	}()
 	return started
 }

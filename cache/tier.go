@@ -9,6 +9,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"postern/authz"
+	"postern/authz/admission"
 	"postern/authz/identity"
 )
 
@@ -28,7 +29,9 @@ type Options struct {
 	// Size bounds the records, NegativeSize the absences; they never displace
 	// each other, so a flood of unknown keys costs no known one its place.
 	Size, NegativeSize int
-	// Loads bounds the loads under way at once; a further one waits its turn.
+	// Loads bounds the loads under way at once, those that wait included; a further
+	// one is Busy at once. How many ask the store is for an admission.Limiter in the
+	// fetch, which finds in its context whose load it is.
 	Loads int
 	// Clock tells the time; required.
 	Clock func() time.Time
@@ -104,29 +107,55 @@ func (t *Tier[K, V]) Cached(key K, now time.Time) (V, authz.Presence) {
 type Fetch[V any] func(ctx context.Context) (V, authz.Presence, error)
 
 // Load fetches what Cached does not know, once for all callers that ask at the
-// same time, and keeps the answer unless an invalidation came meanwhile.
+// same time, and keeps the answer unless an invalidation came meanwhile. What
+// would come too late is Busy at once, and still kept when it comes.
 func (t *Tier[K, V]) Load(ctx context.Context, key K, fetch Fetch[V]) (V, authz.Presence, error) {
 	generation := t.fence.Generation()
-	flight := t.flights.join(flightKey[K]{key, generation}, func() result[V] {
+	flight := t.flights.join(flightKey[K]{key, generation}, func(f *flight[V]) result[V] {
 		detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 		defer cancel()
-		return t.load(detached, key, generation, fetch)
+		return t.load(t.work(ctx, key, f.leave).On(detached), key, generation, fetch)
 	})
 	select {
 	case <-flight.done:
 		return flight.result.value, flight.result.presence, flight.result.err
+	case <-flight.late:
+		var none V
+		return none, authz.Busy, errLate
 	case <-ctx.Done():
 		var none V
 		return none, authz.Unavailable, fmt.Errorf("waiting for a record: %w", ctx.Err())
 	}
 }
 
+// The causes of Busy.
+var (
+	errLoads = errors.New("too many records are being loaded")
+	errLate  = errors.New("the record is being loaded, and expected too late")
+)
+
+// anyAge is older than any entry.
+const anyAge = 1000 * time.Hour
+
+// work says for whom a load is: what this replica knew to exist goes first, and
+// the caller that began it needs its answer before its deadline.
+func (t *Tier[K, V]) work(caller context.Context, key K, late func()) admission.Work {
+	w := admission.Work{Class: admission.Unseen, Late: late}
+	if deadline, ok := caller.Deadline(); ok {
+		w.Deadline = deadline
+	}
+	if _, presence := t.Stale(key, t.options.Clock(), anyAge); presence == authz.Found {
+		w.Class = admission.Known
+	}
+	return w
+}
+
 func (t *Tier[K, V]) load(ctx context.Context, key K, generation uint64, fetch Fetch[V]) result[V] {
 	select {
 	case t.loads <- struct{}{}:
 		defer func() { <-t.loads }()
-	case <-ctx.Done():
-		return result[V]{presence: authz.Busy, err: fmt.Errorf("waiting for a place to load a record: %w", ctx.Err())}
+	default:
+		return result[V]{presence: authz.Busy, err: errLoads}
 	}
 	began := t.options.Clock()
 	if t.level != nil && t.fence.Trusted(began) { // without the feed nobody can tell what it still says

@@ -44,6 +44,18 @@ func (c *cache) get(digest identity.Digest, now time.Time) (*Claims, bool) {
 	return found.claims, true
 }
 
+// has reports whether the token is remembered, however old.
+func (c *cache) has(digest identity.Digest) bool {
+	s := &c.shards[digest[0]%shards]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.current[digest]
+	if !ok {
+		_, ok = s.earlier[digest]
+	}
+	return ok
+}
+
 func (c *cache) put(digest identity.Digest, claims *Claims, until time.Time) {
 	s := &c.shards[digest[0]%shards]
 	s.mu.Lock()

@@ -16,12 +16,14 @@ const (
 	unknownRefetch = 10 * time.Second // between fetches for the sake of unknown key ids
 	failedRefetch  = time.Second      // between fetches while there is no set at all
 	maxRedirects   = 3
+	maxWaiting     = 256 // for one issuer's fetch
 )
 
 // JWKSURL fetches an issuer's keys by HTTP when they are first needed and again
 // when they are five minutes old, or at once for a key id it does not know, at
 // most every ten seconds. Many callers share one fetch, which is capped at two
-// seconds and outlives a caller that leaves. An outage leaves the last good keys
+// seconds and outlives a caller that leaves; of too many the last do not wait, so
+// that an issuer that hangs holds up no other's tokens. An outage leaves the last good keys
 // in force; it makes a key id that is not among them unavailable, not unknown.
 type JWKSURL struct {
 	url    string
@@ -41,6 +43,7 @@ type JWKSURL struct {
 	forced  time.Time // the last fetch for an unknown key id
 	problem error     // of the last fetch
 	flight  chan struct{}
+	waiting int // for the flight
 }
 
 // NewJWKSURL names an absolute http or https URL. The client's redirects are
@@ -84,6 +87,7 @@ func (j *JWKSURL) Key(ctx context.Context, keyID, algorithm string) (any, error)
 	if flight == nil {
 		return key, err
 	}
+	defer j.left()
 	select {
 	case <-flight:
 	case <-ctx.Done():
@@ -94,7 +98,14 @@ func (j *JWKSURL) Key(ctx context.Context, keyID, algorithm string) (any, error)
 	return j.answer(keyID, algorithm)
 }
 
-// look answers from the set there is, or names the fetch that is worth waiting for.
+func (j *JWKSURL) left() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.waiting--
+}
+
+// look answers from the set there is, or names the fetch that is worth waiting for,
+// and counts the caller among those that wait.
 func (j *JWKSURL) look(keyID, algorithm string) (any, chan struct{}, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -107,7 +118,7 @@ func (j *JWKSURL) look(keyID, algorithm string) (any, chan struct{}, error) {
 		if j.flight == nil && !j.tried.IsZero() && now.Sub(j.tried) < failedRefetch {
 			return nil, nil, err
 		}
-		return nil, j.fetch(now), nil
+		return j.await(now)
 	case err != nil:
 		if j.flight == nil && !j.forced.IsZero() && now.Sub(j.forced) < unknownRefetch {
 			return nil, nil, err
@@ -115,11 +126,19 @@ func (j *JWKSURL) look(keyID, algorithm string) (any, chan struct{}, error) {
 		if j.flight == nil {
 			j.forced = now
 		}
-		return nil, j.fetch(now), nil
+		return j.await(now)
 	case now.Sub(j.fetched) >= refreshAge && now.Sub(j.tried) >= unknownRefetch:
 		j.fetch(now) // in the background: the key at hand is good
 	}
 	return key, nil, nil
+}
+
+func (j *JWKSURL) await(now time.Time) (any, chan struct{}, error) {
+	if j.waiting >= maxWaiting {
+		return nil, nil, fmt.Errorf("%w: too many wait for the key set %s", ErrUnavailable, j.name)
+	}
+	j.waiting++
+	return nil, j.fetch(now), nil
 }
 
 func (j *JWKSURL) answer(keyID, algorithm string) (any, error) {

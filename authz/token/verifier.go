@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"postern/authz/admission"
 	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/authz/reason"
@@ -29,16 +30,20 @@ type Options struct {
 	CacheTTL time.Duration
 	// Clock tells the time; it must be set.
 	Clock func() time.Time
+	// Limiter bounds how many signatures are verified at once; nil: as many as there
+	// are processors. Several verifiers may share one.
+	Limiter *admission.Limiter
 }
 
 // Verifier verifies the tokens of one profile. It judges what a token says of
 // itself: signature, issuer, audience, times. Whether it was withdrawn is for the
 // store to say.
 type Verifier struct {
-	rules []rule
-	clock func() time.Time
-	ttl   time.Duration
-	cache *cache
+	rules   []rule
+	clock   func() time.Time
+	ttl     time.Duration
+	cache   *cache
+	limiter *admission.Limiter
 }
 
 type rule struct {
@@ -61,7 +66,13 @@ func NewVerifier(p *profile.Profile, ownIssuer identity.Issuer, ring *KeyRing, f
 	if o.CacheTTL <= 0 || o.CacheTTL > maxTTL {
 		o.CacheTTL = maxTTL
 	}
-	v := &Verifier{clock: o.Clock, ttl: o.CacheTTL, cache: newCache(o.CacheSize)}
+	if o.Limiter == nil {
+		var err error
+		if o.Limiter, err = NewLimiter(o.Clock); err != nil {
+			return nil, err
+		}
+	}
+	v := &Verifier{clock: o.Clock, ttl: o.CacheTTL, cache: newCache(o.CacheSize), limiter: o.Limiter}
 	for i := range p.Issuers {
 		issuer := &p.Issuers[i]
 		r := rule{issuer: issuer, name: issuer.Name, keys: foreign[issuer.Name]}
@@ -131,9 +142,14 @@ func (v *Verifier) Cached(digest identity.Digest, now time.Time) (*Claims, bool)
 	return v.cache.get(digest, now)
 }
 
+// Seen reports whether the token was verified before and is remembered, though it
+// may have to be verified again. It decides about order only, never about access.
+func (v *Verifier) Seen(digest identity.Digest) bool { return v.cache.has(digest) }
+
 // Verify verifies a token whose digest is given. reason.Unset means valid; else it
-// is MalformedCredential, InvalidCredential, Expired or Unavailable, and the error
-// tells the private cause. It may block for an issuer's keys within the context.
+// is MalformedCredential, InvalidCredential, Expired, Unavailable or Overloaded, and
+// the error tells the private cause. It may block within the context, for an
+// issuer's keys and then for its turn.
 func (v *Verifier) Verify(ctx context.Context, raw string, digest identity.Digest) (*Claims, reason.Reason, error) {
 	parts, err := takeApart(raw)
 	if err != nil {
@@ -143,7 +159,19 @@ func (v *Verifier) Verify(ctx context.Context, raw string, digest identity.Diges
 	if r == nil {
 		return nil, reason.InvalidCredential, errors.New("the token's iss is none of the profile's issuers")
 	}
-	claims, why, err := r.verify(ctx, raw, parts)
+	key, why, err := r.key(ctx, parts)
+	if err != nil {
+		return nil, why, fmt.Errorf("verifying a token of %q: %w", r.name, err)
+	}
+	leave, why, err := v.enter(ctx, digest)
+	if err != nil {
+		return nil, why, fmt.Errorf("verifying a token of %q: %w", r.name, err)
+	}
+	defer leave()
+	if claims, ok := v.cache.get(digest, v.clock()); ok { // another request with it was quicker
+		return claims, reason.Unset, nil
+	}
+	claims, why, err := r.verify(raw, key)
 	if err != nil {
 		return nil, why, fmt.Errorf("verifying a token of %q: %w", r.name, err)
 	}
@@ -167,7 +195,8 @@ func (v *Verifier) ruleOf(issuer string) *rule {
 	return nil
 }
 
-func (r *rule) verify(ctx context.Context, raw string, parts compact) (*Claims, reason.Reason, error) {
+// key finds the key that the token's header names, where its algorithm is allowed.
+func (r *rule) key(ctx context.Context, parts compact) (any, reason.Reason, error) {
 	if !slices.Contains(r.issuer.Algorithms, parts.algorithm) {
 		return nil, reason.InvalidCredential, errors.New("the token's alg is not allowed")
 	}
@@ -178,8 +207,13 @@ func (r *rule) verify(ctx context.Context, raw string, parts compact) (*Claims, 
 	if err != nil {
 		return nil, reason.Unavailable, err
 	}
+	return key, reason.Unset, nil
+}
+
+// verify verifies the signature, which costs some time of a processor, and the claims.
+func (r *rule) verify(raw string, key any) (*Claims, reason.Reason, error) {
 	body := jwt.MapClaims{}
-	_, err = r.parser.ParseWithClaims(raw, body, func(*jwt.Token) (any, error) { return key, nil })
+	_, err := r.parser.ParseWithClaims(raw, body, func(*jwt.Token) (any, error) { return key, nil })
 	if err != nil && !isOnlyExpired(err) {
 		return nil, reason.InvalidCredential, err
 	}

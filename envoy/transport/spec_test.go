@@ -17,7 +17,11 @@ import (
 func TestTheProtocolIsSpokenAsSpecified(t *testing.T) {
 	// An answer before the whole request was read would hide what is wrong with the rest.
 	s := serve(t, &echo{}, func(o *transport.Options) {
-		o.Others = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		o.Others = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.Copy(io.Discard, r.Body); err == nil {
+				_, _ = io.WriteString(w, "read")
+			}
+		})
 	})
 	root, err := testenv.Root()
 	if err != nil {

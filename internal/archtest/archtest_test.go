@@ -39,10 +39,10 @@ var (
 // The exception database/sql/driver is an interface that the UUID library implements.
 var rules = []rule{
 	{"the core knows no transport and no database", []string{"postern/authz"}, slices.Concat(transports, databases, outside, []string{"!database/sql/driver"}), true},
-	{"identity and reason are leaves", []string{"postern/authz/identity", "postern/authz/reason"}, []string{"postern", "external"}, false},
-	{"credential knows identity and reason only", []string{"postern/authz/credential"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason"}, false},
+	{"identity, reason and admission are leaves", []string{"postern/authz/identity", "postern/authz/reason", "postern/authz/admission"}, []string{"postern", "external"}, false},
+	{"credential knows identity, reason and admission only", []string{"postern/authz/credential"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/admission"}, false},
 	{"profile knows no token and no engine", []string{"postern/authz/profile"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/credential"}, false},
-	{"token knows no credential source and no engine", []string{"postern/authz/token"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/profile", "!postern/authz/credential"}, false},
+	{"token knows no credential source and no engine", []string{"postern/authz/token"}, []string{"postern", "!postern/authz/identity", "!postern/authz/reason", "!postern/authz/profile", "!postern/authz/credential", "!postern/authz/admission"}, false},
 	{"the store knows no cache and nothing above it", []string{"postern/store"}, slices.Concat([]string{"postern/cache", "postern/admin", "postern/envoy", "postern/cmd", "postern/internal", "postern/proto", controlPlane, gRPC}, transports), false},
 	{"the cache knows no store and nothing above it", []string{"postern/cache"}, []string{"postern/store", "postern/admin", "postern/envoy", "postern/cmd", "postern/internal", "postern/proto"}, false},
 	{"the cache knows its engines by their ports", []string{"postern/cache", "!postern/cache/redis"}, slices.Concat(databases, []string{"!database/sql/driver"}), true},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/authz"
+	"postern/authz/admission"
 	"postern/authz/credential"
 	"postern/authz/identity"
 	"postern/authz/meter"
@@ -29,11 +30,12 @@ type caches struct {
 	resources   *cache.Tier[identity.ResourceRef, *identity.Resource]
 }
 
-// The loads that may be under way at once. A wrong key of a slow format waits for
-// its refusal within its load, so keys need many places.
+// The loads that may be under way at once, those that wait for the store included.
+// A wrong key of a slow format waits for its refusal within its load, so keys need
+// many places.
 const (
 	keyLoads    = 2048
-	recordLoads = 64
+	recordLoads = 1024
 )
 
 func newCaches(ttl, negativeTTL time.Duration, size int, clock func() time.Time) (*caches, error) {
@@ -112,35 +114,36 @@ func (c *caches) forget() {
 	c.resources.ForgetAll()
 }
 
-// ports are the engine's ports over the caches and the store behind them.
-func (c *caches) ports(s store.Store, authenticator *credential.Authenticator) authz.Ports {
+// ports are the engine's ports over the caches and the store behind them, which is
+// read within the limiter's bounds.
+func (c *caches) ports(s store.Store, reads *admission.Limiter, authenticator *credential.Authenticator) authz.Ports {
 	return authz.Ports{
 		Keys: keys{c.keys, authenticator},
-		Organizations: behind(c.orgs, func(ctx context.Context, id identity.OrgID) (*identity.Organization, error) {
+		Organizations: behind(c.orgs, reads, func(ctx context.Context, id identity.OrgID) (*identity.Organization, error) {
 			org, err := s.Organization(ctx, id)
 			return &org.Organization, err
 		}),
-		Slugs: behind(c.slugs, func(ctx context.Context, slug identity.OrgSlug) (*identity.Organization, error) {
+		Slugs: behind(c.slugs, reads, func(ctx context.Context, slug identity.OrgSlug) (*identity.Organization, error) {
 			org, err := s.OrganizationBySlug(ctx, slug)
 			return &org.Organization, err
 		}),
-		Users: behind(c.users, func(ctx context.Context, id identity.UserID) (*identity.User, error) {
+		Users: behind(c.users, reads, func(ctx context.Context, id identity.UserID) (*identity.User, error) {
 			user, err := s.User(ctx, id)
 			return &user.User, err
 		}),
-		Subjects: behind(c.subjects, func(ctx context.Context, ref identity.SubjectRef) (*identity.User, error) {
+		Subjects: behind(c.subjects, reads, func(ctx context.Context, ref identity.SubjectRef) (*identity.User, error) {
 			user, err := s.UserBySubject(ctx, ref)
 			return &user.User, err
 		}),
-		Memberships: behind(c.memberships, func(ctx context.Context, ref identity.MembershipRef) (*identity.Membership, error) {
+		Memberships: behind(c.memberships, reads, func(ctx context.Context, ref identity.MembershipRef) (*identity.Membership, error) {
 			m, err := s.Membership(ctx, ref)
 			return &m.Membership, err
 		}),
-		TokenStates: behind(c.tokens, func(ctx context.Context, ref identity.TokenRef) (*identity.Token, error) {
+		TokenStates: behind(c.tokens, reads, func(ctx context.Context, ref identity.TokenRef) (*identity.Token, error) {
 			token, err := s.TokenState(ctx, ref)
 			return &token, err
 		}),
-		Resources: behind(c.resources, func(ctx context.Context, ref identity.ResourceRef) (*identity.Resource, error) {
+		Resources: behind(c.resources, reads, func(ctx context.Context, ref identity.ResourceRef) (*identity.Resource, error) {
 			r, err := s.FindResource(ctx, ref)
 			return &r, err
 		}),
@@ -148,18 +151,32 @@ func (c *caches) ports(s store.Store, authenticator *credential.Authenticator) a
 	}
 }
 
-// behind puts a store's read behind a tier.
-func behind[K comparable, V any](tier *cache.Tier[K, *V], read func(context.Context, K) (*V, error)) cache.Lookup[K, *V] {
+// behind puts a store's read behind a tier. These records are only asked for once a
+// credential has proved good, so they go first.
+func behind[K comparable, V any](tier *cache.Tier[K, *V], reads *admission.Limiter, read func(context.Context, K) (*V, error)) cache.Lookup[K, *V] {
 	return cache.Lookup[K, *V]{Tier: tier, Behind: func(ctx context.Context, key K) (*V, authz.Presence, error) {
-		value, err := read(ctx, key)
+		value, err := admitted(admission.AsKnown(ctx), reads, func() (*V, error) { return read(ctx, key) })
 		switch {
 		case err == nil:
 			return value, authz.Found, nil
 		case errors.Is(err, store.ErrNotFound):
 			return nil, authz.Absent, nil
+		case errors.Is(err, admission.ErrShed):
+			return nil, authz.Busy, err
 		}
 		return nil, authz.Unavailable, err
 	}}
+}
+
+// admitted reads the store once there is a place.
+func admitted[V any](ctx context.Context, reads *admission.Limiter, read func() (V, error)) (V, error) {
+	leave, err := reads.Enter(ctx)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	defer leave()
+	return read()
 }
 
 // keys is the engine's Keys: the tier, and behind it the authenticator.
@@ -177,22 +194,26 @@ func (k keys) Load(ctx context.Context, format *credential.Format, raw string, d
 			return key, authz.Found, nil
 		case errors.Is(err, credential.ErrNoKey):
 			return nil, authz.Absent, nil
-		case errors.Is(err, credential.ErrOverloaded):
+		case errors.Is(err, credential.ErrOverloaded), errors.Is(err, admission.ErrShed):
 			return nil, authz.Busy, err
 		}
 		return nil, authz.Unavailable, err
 	})
 }
 
-// records are the key records the authenticator verifies against.
-type records struct{ keys store.Keys }
+// records are the key records the authenticator verifies against. A key holds a
+// place at the store while its record is read, and none while it waits or is hashed.
+type records struct {
+	keys  store.Keys
+	reads *admission.Limiter
+}
 
 func (r records) KeyByDigest(ctx context.Context, digest identity.Digest) (credential.Record, error) {
-	return record(r.keys.KeyByDigest(ctx, digest))
+	return record(admitted(ctx, r.reads, func() (store.Key, error) { return r.keys.KeyByDigest(ctx, digest) }))
 }
 
 func (r records) KeyByID(ctx context.Context, id identity.KeyID) (credential.Record, error) {
-	return record(r.keys.Key(ctx, id))
+	return record(admitted(ctx, r.reads, func() (store.Key, error) { return r.keys.Key(ctx, id) }))
 }
 
 func record(key store.Key, err error) (credential.Record, error) {

@@ -58,7 +58,15 @@ type Server struct {
 
 // New makes a server and opens its listeners, so that whoever starts it knows at
 // once whether it can run. env looks up environment variables that profiles name.
-func New(ctx context.Context, c config.Config, env func(string) (string, bool), log *slog.Logger) (_ *Server, err error) {
+func New(ctx context.Context, c config.Config, env func(string) (string, bool), log *slog.Logger) (*Server, error) {
+	return build(ctx, c, env, log, openStore)
+}
+
+// build is New with the store that open opens.
+func build(
+	ctx context.Context, c config.Config, env func(string) (string, bool), log *slog.Logger,
+	open func(context.Context, string) (store.Store, error),
+) (_ *Server, err error) {
 	s := &Server{config: c, env: env, log: log, registry: observe.NewRegistry()}
 	defer func() {
 		if err != nil {
@@ -70,28 +78,42 @@ func New(ctx context.Context, c config.Config, env func(string) (string, bool), 
 		return nil, err
 	}
 	set.AssumeEnvironment(c.Environment)
-	if s.store, err = openStore(ctx, c.Store.URL); err != nil {
+	if s.store, err = open(ctx, c.Store.URL); err != nil {
 		return nil, err
 	}
+	if err = s.assemble(ctx, set); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// assemble makes everything that stands on the store.
+func (s *Server) assemble(ctx context.Context, set *profile.Set) error {
 	decisions, err := observe.NewDecisions(s.registry)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.usage = newUsageGatherer(s.store, log)
-	recorder := newRecorder(log, decisions, s.usage, set)
+	s.usage = newUsageGatherer(s.store, s.log)
+	recorder := newRecorder(s.log, decisions, s.usage, set)
 	for _, step := range []func() error{
 		func() error { return s.makeCaches(ctx) },
 		func() error { return s.makeEngine(ctx, set, recorder.Panicked) },
 		func() error { return s.makeCheck(recorder) },
 		func() error { return s.makeManagement(set) },
-		func() (err error) { s.checkListener, err = listen(ctx, "check.listen", c.Check.Listen); return err },
-		func() (err error) { s.adminListener, err = listen(ctx, "admin.listen", c.Admin.Listen); return err },
+		func() (err error) {
+			s.checkListener, err = listen(ctx, "check.listen", s.config.Check.Listen)
+			return err
+		},
+		func() (err error) {
+			s.adminListener, err = listen(ctx, "admin.listen", s.config.Admin.Listen)
+			return err
+		},
 	} {
 		if err := step(); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Server) makeEngine(ctx context.Context, set *profile.Set, panicked func(any, []byte)) error {
@@ -102,16 +124,20 @@ func (s *Server) makeEngine(ctx context.Context, set *profile.Set, panicked func
 	if err := ensureSigningKeys(ctx, s.store, set, ring, time.Now); err != nil {
 		return err
 	}
-	authenticator, err := credential.NewAuthenticator(records{s.store}, credential.Options{Workers: s.config.Hash.Workers, Clock: time.Now})
+	reads, verifications, err := newLimiters(s.registry, time.Now)
 	if err != nil {
 		return err
 	}
-	s.snapshots = &snapshots{config: s.config, env: s.env, clock: time.Now, ring: ring}
+	authenticator, err := credential.NewAuthenticator(records{s.store, reads}, credential.Options{Workers: s.config.Hash.Workers, Clock: time.Now})
+	if err != nil {
+		return err
+	}
+	s.snapshots = &snapshots{config: s.config, env: s.env, clock: time.Now, ring: ring, verifications: verifications}
 	snapshot, err := s.snapshots.make(set)
 	if err != nil {
 		return err
 	}
-	s.engine, err = authz.NewEngine(snapshot, s.caches.ports(s.store, authenticator), authz.Options{
+	s.engine, err = authz.NewEngine(snapshot, s.caches.ports(s.store, reads, authenticator), authz.Options{
 		Clock: time.Now, Panicked: panicked,
 	})
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"postern/admin"
 	"postern/authz"
+	"postern/authz/admission"
 	"postern/authz/identity"
 	"postern/authz/profile"
 	"postern/authz/token"
@@ -29,6 +30,8 @@ type snapshots struct {
 	clock   func() time.Time
 	ring    *token.KeyRing
 	closers []io.Closer
+	// verifications bounds those of all profiles together.
+	verifications *admission.Limiter
 }
 
 // make builds the snapshot of a set of profiles.
@@ -54,6 +57,7 @@ func (s *snapshots) make(set *profile.Set) (*authz.Snapshot, error) {
 		}
 		verifier, err := token.NewVerifier(p, s.config.Issuer, s.ring, foreign, token.Options{
 			CacheSize: s.config.Cache.Size, CacheTTL: s.config.Cache.TTL, Clock: s.clock,
+			Limiter: s.verifications,
 		})
 		if err != nil {
 			return nil, err
