@@ -35,15 +35,15 @@ const pacePerClient = 100
 
 // paced sends requests at a fixed rate by so many h2loads of one client each. The
 // clients of a single h2load would all send in the same moment.
-func (l load) paced(ctx context.Context, clients int) ([]time.Duration, error) {
+func (l load) paced(ctx context.Context, clients int) (outcome, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	took := make([][]time.Duration, clients)
+	took, other := make([][]time.Duration, clients), make([]int, clients)
 	for i := range clients {
 		one := l
 		one.clients, one.rate, one.log = 1, pacePerClient, fmt.Sprintf("%s-%d", l.log, i)
 		group.Go(func() error {
 			o, err := one.run(ctx)
-			took[i] = o.took
+			took[i], other[i] = o.took, o.other
 			return err
 		})
 		select {
@@ -52,17 +52,26 @@ func (l load) paced(ctx context.Context, clients int) ([]time.Duration, error) {
 		}
 	}
 	err := group.Wait()
-	return slices.Concat(took...), err
+	all := outcome{took: slices.Concat(took...), requests: len(slices.Concat(took...))}
+	for _, count := range other {
+		all.other += count
+	}
+	return all, err
 }
 
 // outcome is what came of a load.
 type outcome struct {
-	requests int
+	requests int     // answered by 200
+	other    int     // answered otherwise
 	rate     float64 // requests a second
 	took     []time.Duration
 }
 
-// run sends the load and fails unless every request was answered by 200.
+// maxOther is the share of requests that may be answered otherwise than by 200: where
+// the machine stands still for a fifth of a second, Envoy as it comes gives up a check.
+const maxOther = 0.02
+
+// run sends the load and fails unless nearly every request was answered by 200.
 func (l load) run(ctx context.Context) (outcome, error) {
 	args := []string{"--h1", "-t1", "-c", strconv.Itoa(l.clients), "-D", fmt.Sprintf("%dms", l.length.Milliseconds())}
 	if l.rate > 0 {
@@ -97,36 +106,39 @@ func (l load) run(ctx context.Context) (outcome, error) {
 // parseSummary reads the lines of h2load's summary that count, by its own clock.
 func parseSummary(output string) (outcome, error) {
 	finished := regexp.MustCompile(`(?m)^finished in [0-9.]+(?:us|ms|s|m), ([0-9.]+) req/s`).FindStringSubmatch(output)
-	codes := regexp.MustCompile(`(?m)^status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx`).FindStringSubmatch(output)
-	failed := regexp.MustCompile(`(?m)^requests: .* (\d+) failed, (\d+) errored, (\d+) timeout`).FindStringSubmatch(output)
-	if finished == nil || codes == nil || failed == nil {
+	done := regexp.MustCompile(`(?m)^requests: .* (\d+) done, (\d+) succeeded, .* (\d+) errored, (\d+) timeout`).FindStringSubmatch(output)
+	if finished == nil || done == nil {
 		return outcome{}, fmt.Errorf("h2load: its output has no summary:\n%s", output)
 	}
-	for _, other := range slices.Concat(codes[2:], failed[1:]) {
-		if other != "0" {
-			return outcome{}, fmt.Errorf("h2load: not every request was answered by 200:\n%s", output)
-		}
-	}
 	rate, err := strconv.ParseFloat(finished[1], 64)
-	requests, errCount := strconv.Atoi(codes[1])
-	if err = errors.Join(err, errCount); err != nil {
+	var counts [4]int
+	for i := range counts {
+		count, errCount := strconv.Atoi(done[i+1])
+		counts[i], err = count, errors.Join(err, errCount)
+	}
+	if err != nil {
 		return outcome{}, fmt.Errorf("h2load: %w", err)
 	}
-	if requests == 0 {
-		return outcome{}, fmt.Errorf("h2load: nothing was answered:\n%s", output)
+	all, succeeded, lost := counts[0], counts[1], counts[2]+counts[3]
+	o := outcome{requests: succeeded, other: all - succeeded + lost, rate: rate}
+	if succeeded == 0 || float64(o.other) > maxOther*float64(all) {
+		return outcome{}, fmt.Errorf("h2load: %d of %d requests were not answered by 200:\n%s", o.other, all, output)
 	}
-	return outcome{requests: requests, rate: rate}, nil
+	return o, nil
 }
 
-// parseLog reads the times of a log: when a request began, its status and how long it
-// took, in microseconds.
+// parseLog reads the times of the requests that were answered by 200 from a log: when
+// each began, its status and how long it took, in microseconds.
 func parseLog(r io.Reader) ([]time.Duration, error) {
 	var took []time.Duration
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		fields := strings.Split(lines.Text(), "\t")
-		if len(fields) < 3 || fields[1] != "200" {
-			return nil, fmt.Errorf("h2load: its log says %q of a request, and not 200", lines.Text())
+		if len(fields) < 3 {
+			return nil, fmt.Errorf("h2load: its log says %q of a request", lines.Text())
+		}
+		if fields[1] != "200" {
+			continue // counted in the summary
 		}
 		micros, err := strconv.ParseInt(fields[2], 10, 64)
 		if err != nil {

@@ -39,6 +39,7 @@ type Row struct {
 	Transport   string `json:"transport"`   // tcp or unix; empty: there is no server
 	Concurrency int    `json:"concurrency"` // Envoy's threads
 	Rounds      int    `json:"rounds"`
+	Other       int    `json:"not_answered_by_200"` // requests, of all rounds
 
 	Throughput Spread `json:"requests_per_second"`
 	Rate       int    `json:"fixed_rate"` // requests a second, for the latencies
@@ -71,7 +72,10 @@ func planOf(short bool) plan {
 }
 
 // sample is one front in one round.
-type sample struct{ throughput, p50, p99, envoyCPU, serverCPU float64 }
+type sample struct {
+	throughput, p50, p99, envoyCPU, serverCPU float64
+	other                                     int
+}
 
 // Measure starts all fronts, sees that each answers as it should, and measures them
 // in turn, in an order that shifts from round to round, so that what the machine does
@@ -119,7 +123,7 @@ func (f *front) measure(ctx context.Context, p plan, log string) (sample, error)
 	if err != nil {
 		return sample{}, err
 	}
-	took, err := load{url: f.url, headers: f.headers(), length: p.length, log: log}.paced(ctx, p.pace)
+	paced, err := load{url: f.url, headers: f.headers(), length: p.length, log: log}.paced(ctx, p.pace)
 	if err != nil {
 		return sample{}, err
 	}
@@ -127,8 +131,8 @@ func (f *front) measure(ctx context.Context, p plan, log string) (sample, error)
 		return float64(after[i]-before[i]) / float64(time.Microsecond) / float64(fast.requests)
 	}
 	return sample{
-		throughput: fast.rate, p50: percentile(took, 50), p99: percentile(took, 99),
-		envoyCPU: each(0), serverCPU: each(1),
+		throughput: fast.rate, p50: percentile(paced.took, 50), p99: percentile(paced.took, 99),
+		envoyCPU: each(0), serverCPU: each(1), other: fast.other + paced.other,
 	}, nil
 }
 
@@ -166,7 +170,12 @@ func rows(fronts []front, samples [][]sample, p plan) []Row {
 			}
 			return spreadOf(values)
 		}
+		other := 0
+		for _, one := range samples[i] {
+			other += one.other
+		}
 		all = append(all, Row{
+			Other: other,
 			Front: f.name, Transport: f.transport, Concurrency: f.concurrency, Rounds: len(samples[i]), Rate: p.pace * pacePerClient,
 			Throughput:      spread(func(_ int, one sample) float64 { return one.throughput }),
 			P50:             spread(func(_ int, one sample) float64 { return one.p50 }),
