@@ -111,9 +111,11 @@ type reference struct {
 	} `yaml:"static_resources"`
 }
 
-// guarded is the reference's listener of the profile, with everything that it does,
-// except that it writes no access log, which the other fronts do not either, and that
-// Envoy answers itself; and the reference's cluster, at the server's address.
+// guarded is the reference's listener of the profile, with everything that it does for
+// a request that is allowed, but for two things: it writes no access log, as the other
+// fronts write none, and Envoy answers itself. Such an answer would be held against
+// the bodies for Envoy's own errors, which an upstream's is not: they are left out. With
+// it comes the reference's cluster, at the server's address.
 func guarded(text []byte, profile, name string, port int, address string) (listener, cluster object, err error) {
 	var r reference // anew each time, because it is changed
 	if err := yaml.Unmarshal(text, &r); err != nil {
@@ -140,6 +142,7 @@ func guarded(text []byte, profile, name string, port int, address string) (liste
 	}
 	change(listener, "routes", direct())
 	change(listener, "access_log", []any{})
+	change(listener, "local_reply_config", object{})
 	change(listener, "cluster_name", name)
 	return listener, cluster, nil
 }
