@@ -41,7 +41,7 @@ func mustTell(t *testing.T, seen upstream.Received, want map[string]string) {
 }
 
 func TestUpstreamOfArtosLearnsOrganizationUserAndPermissionsOnly(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		seen := g.send(t, "artos", "GET /api/v1/templates/?page=2&q=%20a", "Authorization: Bearer $ARTOS_TOKEN", "Content-Type: application/json").allowed(t)
 		mustTell(t, seen, map[string]string{
 			"x-org-id": "org_my", "x-org-slug": "my-org", "x-user-id": "user_ada", "x-permissions": "read,write,delete", "x-auth-method": "token",
@@ -61,7 +61,7 @@ func TestUpstreamOfArtosLearnsOrganizationUserAndPermissionsOnly(t *testing.T) {
 }
 
 func TestPublicPathOfArtosNeedsNoCredentialAndForwardsNone(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, headers := range [][]string{
 			nil,
 			{"Authorization: Bearer $ARTOS_TOKEN"},
@@ -77,7 +77,7 @@ func TestPublicPathOfArtosNeedsNoCredentialAndForwardsNone(t *testing.T) {
 }
 
 func TestUpstreamOfDatasetsLearnsTheCompanyOfThePath(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		want := map[string]string{
 			"x-org-id": "company_acme", "x-org-slug": "acme", "x-user-id": "user_ada", "x-permissions": "read,write", "x-auth-method": "token",
 		}
@@ -97,7 +97,7 @@ func TestUpstreamOfArtanisLearnsTheProjectByItsID(t *testing.T) {
 		t.Fatal(err)
 	}
 	keyHeader := "x-api-key: " + key
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		want := map[string]string{
 			"x-org-id": "org_my", "x-org-slug": "my-org", "x-key-id": id, "x-permissions": "read,write", "x-auth-method": "api_key", "x-project-id": "proj_mine",
 		}
@@ -123,7 +123,7 @@ func TestUpstreamOfArtanisLearnsTheProjectByItsID(t *testing.T) {
 }
 
 func TestSessionOfArtanisOpensByBearerAndByCookieAndOtherCookiesRemain(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		want := map[string]string{"x-org-id": "org_my", "x-org-slug": "my-org", "x-user-id": "user_clerk", "x-permissions": "read,write", "x-auth-method": "token", "x-project-id": "proj_mine"}
 		for name, c := range map[string]struct {
 			headers []string
@@ -148,7 +148,7 @@ func TestSessionOfArtanisOpensByBearerAndByCookieAndOtherCookiesRemain(t *testin
 }
 
 func TestUpstreamOfArthurPlatformLearnsWhatRolesAllow(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		base := map[string]string{"x-org-id": "org_my", "x-org-slug": "my-org", "x-user-id": "8f7d2f8e", "x-auth-method": "token"}
 		for _, c := range []struct{ line, token, permissions string }{
 			{"POST /api/v1/organizations", "$PLATFORM_ADMIN_TOKEN", "read,write,admin"},
@@ -164,7 +164,7 @@ func TestUpstreamOfArthurPlatformLearnsWhatRolesAllow(t *testing.T) {
 }
 
 func TestDiscoveryAndTokenEndpointsOfArthurPlatformAreOpen(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, line := range []string{
 			"GET /api/v1/auth/oidc/.well-known/openid-configuration",
 			"GET /realms/arthur/.well-known/openid-configuration",
@@ -185,7 +185,7 @@ func TestUpstreamOfArthurEngineLearnsTheKeyAndWhatItsRoleAllows(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, _, _ := strings.Cut(string(pair), ":")
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		want := map[string]string{"x-org-id": "org_default", "x-org-slug": "default", "x-key-id": id, "x-permissions": "read,write", "x-auth-method": "api_key"}
 		for _, line := range []string{"GET /api/v2/tasks", "POST /api/v2/tasks/search", "POST /api/v2/validate"} {
 			mustTell(t, g.send(t, "arthur-engine", line, "authorization: Bearer $ARTHUR_API_KEY").allowed(t), want)
@@ -200,7 +200,7 @@ func TestUpstreamOfAuthentaLearnsTheKeyAndItsOrganization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		want := map[string]string{"x-org-id": "org_media", "x-org-slug": "media-org", "x-key-id": id, "x-permissions": "READ,WRITE,DELETE", "x-auth-method": "api_key"}
 		for _, line := range []string{"GET /api/v1/jobs", "POST /api/v1/jobs", "POST /api/v1/jobs/", "DELETE /api/v1/jobs/1", "POST /api/v1/facesim/v1/search"} {
 			mustTell(t, g.send(t, "authenta", line, "Authorization: Bearer "+key).allowed(t), want)
@@ -209,7 +209,7 @@ func TestUpstreamOfAuthentaLearnsTheKeyAndItsOrganization(t *testing.T) {
 }
 
 func TestHealthAndPreflightsAreOpenAndNameNobody(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for api := range listeners {
 			if api == "generic" {
 				continue

@@ -103,7 +103,7 @@ func TestThirtyTwoClientsSpendAHundredCreditsExactly(t *testing.T) {
 }
 
 func TestOnlyAnAllowedJobIsChargedAndEachOnce(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		ctx, d, org := t.Context(), world.directory(), unique("org_frugal")
 		if err := d.tenant(ctx, org, 10); err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestOnlyAnAllowedJobIsChargedAndEachOnce(t *testing.T) {
 }
 
 func TestTopUpAndPayAsYouGoWorkAtOnce(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		ctx, d, org := t.Context(), world.directory(), unique("org_broke")
 		if err := d.tenant(ctx, org, 0); err != nil {
 			t.Fatal(err)

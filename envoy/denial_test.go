@@ -14,7 +14,7 @@ type denial struct {
 // mustDeny asks both Envoys for every row, to the byte.
 func mustDeny(t *testing.T, api string, rows []denial) {
 	t.Helper()
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, row := range rows {
 			t.Run(row.says, func(t *testing.T) {
 				r := g.send(t, api, row.line, row.headers...)
@@ -286,7 +286,7 @@ func TestAuthentaDeniesAsItsDocumentSaysInItsOrder(t *testing.T) {
 }
 
 func TestReadOnlyKeyOfAuthentaReadsAndSearchesAndNoCreditsStillRead(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, line := range []string{"GET /api/v1/jobs", "GET /api/v1/jobs/1", "POST /api/v1/facesim/v1/search"} {
 			g.send(t, "authenta", line, bearer("$AUTHENTA_READONLY_KEY")...).allowed(t)
 			g.send(t, "authenta", line, bearer("$AUTHENTA_NOBALANCE_KEY")...).allowed(t)
@@ -295,7 +295,7 @@ func TestReadOnlyKeyOfAuthentaReadsAndSearchesAndNoCreditsStillRead(t *testing.T
 }
 
 func TestDenialTellsHowToAuthenticateAndNothingOfTheRequest(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		r := g.send(t, "artos", "GET /api/v1/documents/marker?marker=1", "Authorization: Bearer marker", "X-Marker: marker")
 		if got := r.header.Get("WWW-Authenticate"); r.status != 401 || got != "Bearer" {
 			t.Errorf("%s, WWW-Authenticate %q", r, got)

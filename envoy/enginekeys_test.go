@@ -45,7 +45,7 @@ func members(t *testing.T, r reply) []string {
 	return names
 }
 
-func TestKeyOfArthurEngineLivesAsItsDocumentSays(t *testing.T) { throughBoth(t, keyLife) }
+func TestKeyOfArthurEngineLivesAsItsDocumentSays(t *testing.T) { throughEach(t, keyLife) }
 
 func keyLife(t *testing.T, g gate) {
 	r := g.sendBody(t, "arthur-engine", "POST /auth/api_keys/", `{"description": "my key"}`, append(master(), "Content-Type: application/json")...)
@@ -92,7 +92,7 @@ func keyLife(t *testing.T, g gate) {
 	}
 }
 
-func TestKeyAPIOfArthurEngineRefusesAsItsDocumentSays(t *testing.T) { throughBoth(t, keyRefusals) }
+func TestKeyAPIOfArthurEngineRefusesAsItsDocumentSays(t *testing.T) { throughEach(t, keyRefusals) }
 
 func keyRefusals(t *testing.T, g gate) {
 	const nowhere = "0b0e7a3e-6d4c-4f43-9c57-2f0a3a6d8d11"
@@ -171,7 +171,7 @@ func TestTokenOfAnAdministratorManagesKeys(t *testing.T) {
 // Where the key API needs the credential, it is kept; nowhere else, and what a
 // client says about itself counts nowhere.
 func TestMasterKeyGoesNoFurtherThanTheKeyAPI(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		seen := g.send(t, "arthur-engine", "GET /health", master()...).allowed(t)
 		mustTell(t, seen, map[string]string{})
 		g.send(t, "arthur-engine", "GET /auth/api_keys/", "x-auth-method: admin_key", "x-permissions: manage_api_keys", "x-org-id: org_default").

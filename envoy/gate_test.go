@@ -39,8 +39,8 @@ func (g gate) address(api string) string {
 
 func (g gate) url(api string) string { return "http://" + g.address(api) }
 
-// throughBoth runs the test with each Envoy, at the same time.
-func throughBoth(t *testing.T, test func(t *testing.T, g gate)) {
+// throughEach runs the test through each Envoy, at the same time.
+func throughEach(t *testing.T, test func(t *testing.T, g gate)) {
 	t.Helper()
 	world.looked.Do(func() {
 		if err := lookAtSources(world.root); err != nil {

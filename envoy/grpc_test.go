@@ -40,7 +40,7 @@ func TestGRPCClientsGetAStatusAndAPlainMessage(t *testing.T) {
 		barred = "You don't have permission to access this"
 		broke  = "Insufficient balance. Please top up or enable pay-as-you-go billing"
 	)
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, c := range []struct {
 			says, api, method, credential string
 			code                          codes.Code

@@ -9,7 +9,7 @@ const authentaInvalid = `{"code":"INVALID_API_KEY","statusCode":401,"message":"A
 
 // The generic listener serves every API; the host alone says which.
 func TestProfileIsFoundByTheHost(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for host, body := range map[string]string{
 			"api.artosai.com":      artosMissing,
 			"app.datasets.example": `{"type":"client_error","errors":[{"code":"not_authenticated","detail":"Authentication credentials were not provided.","attr":null,"extra":null}]}`,
@@ -33,7 +33,7 @@ func TestProfileIsFoundByTheHost(t *testing.T) {
 // The public path of artos shows which profile a host is taken for.
 func TestHostIsReadInOneWay(t *testing.T) {
 	same := []string{"api.artosai.com", "API.ArtosAI.com", "api.artosai.com:443", "API.ARTOSAI.COM:10000"}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, host := range same {
 			g.send(t, "generic", "GET /api/v1/search/status", "Host: "+host).allowed(t)
 		}
@@ -91,7 +91,7 @@ func TestHostIsReadInOneWay(t *testing.T) {
 
 // With an absolute target the host is the target's, and Host is ignored (RFC 9112 § 3.2.2).
 func TestAbsoluteTargetsAreJudgedByTheirOwnHost(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		r := g.send(t, "generic", "GET http://platform.authenta.ai/api/v1/search/status", "Host: api.artosai.com")
 		r.denied(t, 401, authentaInvalid)
 		seen := g.send(t, "generic", "GET http://api.artosai.com/api/v1/search/status", "Host: platform.authenta.ai").allowed(t)
@@ -112,7 +112,7 @@ func TestAbsoluteTargetsAreJudgedByTheirOwnHost(t *testing.T) {
 
 // What a client says of the profile decides nothing.
 func TestClientCannotChooseTheProfile(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, h := range []string{"profile: artos", "x-profile: artos", "x-postern-profile: artos", "x-forwarded-host: api.artosai.com", "x-host: api.artosai.com", "forwarded: host=api.artosai.com"} {
 			g.send(t, "authenta", "GET /api/v1/search/status?profile=artos", h).denied(t, 401, authentaInvalid)
 			g.send(t, "generic", "GET /api/v1/search/status?profile=artos", h, "Host: platform.authenta.ai").denied(t, 401, authentaInvalid)

@@ -99,7 +99,7 @@ func readHTTP2(framer *http2.Framer) (reply, error) {
 type fields [][2]string
 
 func TestHTTP2FieldsThatNoLibrarySendsOpenNothing(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		get := func(path string, more ...[2]string) fields {
 			return append(fields{{":method", "GET"}, {":scheme", "http"}, {":authority", "127.0.0.1"}, {":path", path}}, more...)
 		}

@@ -75,7 +75,7 @@ func TestTricksOnThePublicPathOpenNothing(t *testing.T) {
 		"no slash in front":                      "api/v1/search/status",
 		"an asterisk":                            "*",
 	}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for says, target := range tricks {
 			t.Run(says, func(t *testing.T) {
 				for _, headers := range [][]string{nil, bearer("nonsense"), bearer("$ARTOS_REVOKED_TOKEN")} {
@@ -112,7 +112,7 @@ func TestPathGateAnswersInTheWordsOfTheProfile(t *testing.T) {
 }
 
 func TestOrdinaryPathsReachTheUpstreamAsTheyAre(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, target := range []string{
 			"/api/v1/templates", "/api/v1/templates/", "/api/v1/templates/a.b-c_d~e", "/api/v1/templates/a:b@c,d=e$$f&g'h(i)*j+k",
 			"/api/v1/templates/?q=%2e%2e%2f;a=//../x?y=z#", "/api/v1/templates/Case", "/", "/api/v1/templates/%40me",
@@ -155,7 +155,7 @@ func TestTricksOnTheCompanyPathReachNoOtherCompany(t *testing.T) {
 		"UTF-8 in the id":               "/api/v1/companies/org_other\xcc\x81/datasets/",
 		"a long id":                     "/api/v1/companies/" + strings.Repeat("a", 65) + "/datasets/",
 	}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for says, target := range tricks {
 			t.Run(says, func(t *testing.T) {
 				g.send(t, "datasets", "GET "+target).refused(t)
@@ -179,7 +179,7 @@ func TestTricksOnTheMeteredPathStartNoJobForNothing(t *testing.T) {
 		"/api/v1/jobs%2f", "/api/v1/jobs%20", "/api/v1/jobs%00", "/api/v1/jobs%3f", "/api/v1/%6aobs", "/api/v1/jo%62s", "/api/v1/jo%42s", "/API/v1/jobs", "/api/v1/Jobs", "/api/v1/JOBS/", "/api/V1/%4aobs",
 		"/api/v1/jobs?", "/api/v1/jobs?a=/../x", "/api/v1/jobs#", "/api/v1/jobs!", `/api/v1\jobs`, "/api/v1/jobs\x80", "/api/%76%31/jobs", "/api/v1/jobs%2e", "/api/v1/%2e/jobs",
 	}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, target := range tricks {
 			g.send(t, "authenta", "POST "+target, bearer("$AUTHENTA_NOBALANCE_KEY")...).refused(t)
 			g.send(t, "authenta", "POST "+target).refused(t)
@@ -231,7 +231,7 @@ func TestTricksInTheQueryReachNoForeignProject(t *testing.T) {
 		{"projectSlug=", 404, unknown},
 		{"projectSlug", 404, unknown},
 	}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, row := range rows {
 			t.Run(row.query, func(t *testing.T) {
 				r := g.send(t, "artanis", "GET /api/prompts?"+row.query, "x-api-key: $ARTANIS_API_KEY", "x-org-slug: my-org")
@@ -250,7 +250,7 @@ func TestTricksInTheQueryReachNoForeignProject(t *testing.T) {
 // Postern does not see bodies: what they say of a project is for the upstream to
 // hold against the project that Postern names.
 func TestProjectInABodyIsNotWhatTheUpstreamIsTold(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for line, want := range map[string]string{"POST /api/prompts": "", "POST /api/prompts?projectSlug=my-project": "proj_mine"} {
 			seen := g.sendBody(t, "artanis", line, "projectSlug=their-project", "Content-Type: application/x-www-form-urlencoded",
 				"x-api-key: $ARTANIS_API_KEY", "x-org-slug: my-org", "x-project-id: proj_theirs").allowed(t)
@@ -262,7 +262,7 @@ func TestProjectInABodyIsNotWhatTheUpstreamIsTold(t *testing.T) {
 }
 
 func TestDenialCannotBeSplitByWhatAClientSends(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, line := range []string{
 			"GET /api/v1/templates/%0d%0aSet-Cookie:evil=1", "GET /api/v1/templates/?a=%0d%0aSet-Cookie:evil=1", "GET /api/v1/%0aSet-Cookie:evil=1%0a%0a<html>",
 		} {

@@ -17,7 +17,7 @@ const (
 )
 
 func TestHEADIsDecidedAsGETAndHasNoBody(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, c := range []struct {
 			api, path string
 			headers   []string
@@ -75,7 +75,7 @@ func (g gate) h2(t *testing.T, method, url string, headers ...string) reply {
 }
 
 func TestHTTP2IsDecidedAsHTTP1(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		artos := g.url("artos") + "/api/v1/templates/"
 		mustTell(t, g.h2(t, "GET", artos, "authorization: Bearer $ARTOS_TOKEN", "x-org-id: evil", "x.org.id: evil").allowed(t), map[string]string{
 			"x-org-id": "org_my", "x-org-slug": "my-org", "x-user-id": "user_ada", "x-permissions": "read,write,delete", "x-auth-method": "token",
@@ -101,7 +101,7 @@ func TestHTTP2IsDecidedAsHTTP1(t *testing.T) {
 // where it does not send the headers raw.
 func TestRepeatedCredentialsAreRefusedEvenWhenBothAreGood(t *testing.T) {
 	const artanisInvalid = `{"error":"Invalid x-api-key or session"}`
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for says, headers := range map[string][]string{
 			"twice the same":   {"Authorization: Bearer $ARTOS_TOKEN", "Authorization: Bearer $ARTOS_TOKEN"},
 			"good, then bad":   {"Authorization: Bearer $ARTOS_TOKEN", "Authorization: Bearer nonsense"},
@@ -131,7 +131,7 @@ func TestRepeatedCredentialsAreRefusedEvenWhenBothAreGood(t *testing.T) {
 }
 
 func TestSchemeIsReadInAnyCaseAndTheCredentialToTheByte(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, h := range []string{"authorization: bearer $ARTOS_TOKEN", "AUTHORIZATION: BEARER $ARTOS_TOKEN", "Authorization:Bearer   $ARTOS_TOKEN", "Authorization: \t Bearer $ARTOS_TOKEN \t ", "aUTHORIZATION: bEARER $ARTOS_TOKEN"} {
 			g.send(t, "artos", "GET /api/v1/templates/", h).allowed(t)
 		}
@@ -171,7 +171,7 @@ func TestSchemeIsReadInAnyCaseAndTheCredentialToTheByte(t *testing.T) {
 
 // Envoy joins folded lines (RFC 9112 § 5.2 forbids them to clients).
 func TestFoldedLinesSmuggleNothing(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		r := g.send(t, "artos", "GET /api/v1/search/status", "X-Note: a\r\n x-org-id: evil", "X-Other: b\r\n\tx-user-id: evil")
 		if seen, ok := r.reached(); ok {
 			mustTell(t, seen, map[string]string{"x-note": strings.Join(seen.Headers["x-note"], "|"), "x-other": strings.Join(seen.Headers["x-other"], "|")})
@@ -191,7 +191,7 @@ func TestFoldedLinesSmuggleNothing(t *testing.T) {
 // Envoy allows 100 headers, Postern's among them.
 func TestManyOrLargeHeadersAreNoWayAroundTheIdentity(t *testing.T) {
 	want := map[string]string{"x-org-id": "org_my", "x-org-slug": "my-org", "x-user-id": "user_ada", "x-permissions": "read,write,delete", "x-auth-method": "token"}
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, count := range []int{50, 80, 90, 93, 94, 95, 96, 97, 98, 99, 120} {
 			headers := bearer("$ARTOS_TOKEN")
 			for i := range count {
@@ -217,7 +217,7 @@ func TestManyOrLargeHeadersAreNoWayAroundTheIdentity(t *testing.T) {
 }
 
 func TestUpgradesAreRefused(t *testing.T) {
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, c := range []struct{ api, line, credential string }{
 			{"artos", "GET /api/v1/search/status", "$ARTOS_TOKEN"},
 			{"artos", "GET /api/v1/templates/", "$ARTOS_TOKEN"},
@@ -232,7 +232,7 @@ func TestUpgradesAreRefused(t *testing.T) {
 
 func TestUnknownMethodsAreRefused(t *testing.T) {
 	const authentaMethod = `{"code":"METHOD_NOT_ALLOWED","statusCode":405,"message":"Method not allowed"}`
-	throughBoth(t, func(t *testing.T, g gate) {
+	throughEach(t, func(t *testing.T, g gate) {
 		for _, method := range []string{"TRACE", "PROPFIND", "QUERY", "LINK", "FOO", "get", "Post", "CONNECT", "PRI"} {
 			r := g.send(t, "authenta", method+" /api/v1/jobs", bearer("$AUTHENTA_API_KEY")...)
 			r.refused(t)

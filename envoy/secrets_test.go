@@ -50,7 +50,7 @@ func isSecret(name string) bool {
 // leaks are the places where a secret is, of all that the system wrote for people.
 func (s *system) leaks() (places []string) {
 	texts := map[string]string{}
-	names := []string{"postern.log", "envoy.log", filepath.Join("plain", "envoy.log")}
+	names := []string{"postern.log", "envoy.log", filepath.Join("plain", "envoy.log"), filepath.Join("fast", "envoy.log")}
 	if *over == "postgres" {
 		names = append(names, "postern-2.log", "postern-3.log")
 	}

@@ -1,8 +1,9 @@
 // Package envoy_test asks the real Envoy, as clients do, for what the documents
 // of the five APIs promise. One system serves all tests: the demo of `make run`,
-// with Envoy configured by envoy.yaml, and beside it a second Envoy with
-// plain.yaml, Envoy as it comes, before the same Postern. Most tests ask both:
-// Postern must hold without any help from Envoy's settings.
+// with Envoy configured by envoy.yaml, and beside it two more Envoys before the same
+// Postern: one with plain.yaml, Envoy as it comes, and one with fast.yaml, which
+// sends Postern fewer headers. Most tests ask all: Postern must hold without any help
+// from Envoy's settings, and nothing may depend on a header that it is not sent.
 package envoy_test
 
 import (
@@ -30,7 +31,7 @@ type system struct {
 	root, state string
 	binary      string // of Envoy
 	ports       ports
-	gates       []gate // the hardened Envoy, then the plain one
+	gates       []gate // the hardened Envoy, the plain one, the fast one
 	admin       *grpc.ClientConn
 
 	looked sync.Once // see lookAtSources
@@ -81,7 +82,7 @@ func run(m *testing.M) int {
 	return 0
 }
 
-// start runs the demo and the second Envoy. The function it returns stops what was
+// start runs the demo and the other Envoys. The function it returns stops what was
 // started, also when there is an error.
 func start(ctx context.Context) (s *system, stop func() error, err error) {
 	var stops []func() error
@@ -111,11 +112,13 @@ func start(ctx context.Context) (s *system, stop func() error, err error) {
 	if err != nil {
 		return s, stop, err
 	}
-	plain, err := s.startPlain(ctx)
-	if err != nil {
-		return s, stop, err
+	for _, g := range []gate{{name: "plain"}, {name: "fast", hardened: true}} {
+		envoy, err := s.startBeside(ctx, g)
+		if err != nil {
+			return s, stop, err
+		}
+		stops = append(stops, func() error { envoy.Stop(stopBound); return nil })
 	}
-	stops = append(stops, func() error { plain.Stop(stopBound); return nil })
 	if err := s.connect(); err != nil {
 		return s, stop, err
 	}
@@ -171,22 +174,25 @@ func (s *system) startDemo(ctx context.Context) (stop func() error, err error) {
 	}
 }
 
-// startPlain starts the unhardened Envoy on listeners of its own.
-func (s *system) startPlain(ctx context.Context) (*testenv.Process, error) {
-	offset, err := testenv.FreeOffset(listenerPorts()...)
+// startBeside starts an Envoy on listeners of its own, with the configuration of the
+// gate's name.
+func (s *system) startBeside(ctx context.Context, g gate) (_ *testenv.Process, err error) {
+	if g.offset, err = testenv.FreeOffset(listenerPorts()...); err != nil {
+		return nil, err
+	}
+	s.gates = append(s.gates, g)
+	config, err := s.envoyConfig(g.name+".yaml", g.offset, s.ports)
 	if err != nil {
 		return nil, err
 	}
-	s.gates = append(s.gates, gate{name: "plain", offset: offset})
-	config, err := s.envoyConfig("plain.yaml", offset, s.ports)
-	if err != nil {
-		return nil, err
-	}
-	return testenv.StartEnvoy(ctx, testenv.EnvoyOptions{Binary: s.binary, Config: config, Dir: filepath.Join(s.state, "plain")})
+	return testenv.StartEnvoy(ctx, testenv.EnvoyOptions{Binary: s.binary, Config: config, Dir: filepath.Join(s.state, g.name)})
 }
 
 // ports are where the clusters of an Envoy are.
-type ports struct{ check, admin, upstream int }
+type ports struct {
+	check, admin, upstream int
+	socket                 string // of the Check service, in the place of its port; empty: none
+}
 
 // The ports of the configurations, as they are written.
 const (
@@ -194,6 +200,9 @@ const (
 	portAdmin    = 9002
 	portUpstream = 9003
 )
+
+// writtenSocket is how fast.yaml says where Postern is.
+const writtenSocket = "pipe: { path: /run/postern/check.sock }"
 
 // envoyConfig is a configuration of the project, its listeners shifted and its
 // clusters at the given ports.
@@ -209,7 +218,11 @@ func (s *system) envoyConfig(name string, offset int, to ports) ([]byte, error) 
 		was := fmt.Appendf(nil, "port_value: %d }", written+offset)
 		config = bytes.ReplaceAll(config, was, fmt.Appendf(nil, "port_value: %d }", port))
 	}
-	return config, nil
+	check := fmt.Appendf(nil, "socket_address: { address: 127.0.0.1, port_value: %d }", to.check)
+	if to.socket != "" {
+		check = fmt.Appendf(nil, "pipe: { path: %q }", to.socket)
+	}
+	return bytes.ReplaceAll(config, []byte(writtenSocket), check), nil
 }
 
 // announced is where the demo writes; ready is closed with its last line.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postern/authz/profile"
+	"postern/envoy/trim"
 	"postern/internal/config"
 	"postern/internal/observe"
 	"postern/internal/wire"
@@ -136,13 +137,9 @@ func configuration(env Env) *cobra.Command {
 	check := &cobra.Command{
 		Use: "check", Short: "Read the configuration and compile the profiles, without starting anything", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := load(cmd, env)
+			set, err := profiles(cmd, env)
 			if err != nil {
 				return err
-			}
-			set, err := profile.Load(c.Profiles.Presets, c.Profiles.Files...)
-			if err != nil {
-				return &UsageError{err}
 			}
 			for _, name := range set.Names() {
 				cmd.Println("profile", name, "is good")
@@ -163,8 +160,40 @@ func configuration(env Env) *cobra.Command {
 		},
 	}
 	schema.Flags().BoolVar(&ofProfile, "profile", false, "the schema of a profile")
-	cmd.AddCommand(check, schema)
+	cmd.AddCommand(check, schema, headers(env))
 	return cmd
+}
+
+func headers(env Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "headers", Short: "Print what an Envoy must know of the profiles to send only the headers they read", Args: cobra.NoArgs,
+		Long: "Print the parts of an Envoy configuration like envoy/fast.yaml that follow from the\n" +
+			"profiles: the headers to send, and the names to remove from what clients send.\n" +
+			"They change with the profiles: change both together.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := profiles(cmd, env)
+			if err != nil {
+				return err
+			}
+			cmd.Print(trim.Of(set).YAML())
+			return nil
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+// profiles compiles those that the configuration names.
+func profiles(cmd *cobra.Command, env Env) (*profile.Set, error) {
+	c, err := load(cmd, env)
+	if err != nil {
+		return nil, err
+	}
+	set, err := profile.Load(c.Profiles.Presets, c.Profiles.Files...)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	return set, nil
 }
 
 func version() *cobra.Command {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestShiftingMovesEveryLoopbackPortAndNothingElse(t *testing.T) {
-	for _, name := range []string{"envoy.yaml", "plain.yaml"} {
+	for _, name := range []string{"envoy.yaml", "fast.yaml", "plain.yaml"} {
 		config, err := os.ReadFile(filepath.Join("..", "..", "envoy", name))
 		if err != nil {
 			t.Fatal(err)

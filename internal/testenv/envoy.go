@@ -1,11 +1,13 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -16,6 +18,8 @@ type EnvoyOptions struct {
 	Binary string // from EnvoyBinary
 	Config []byte // the bootstrap configuration, YAML
 	Dir    string // where envoy.yaml and envoy.log are written
+	// Concurrency is how many threads serve requests; 2 unless given.
+	Concurrency int
 }
 
 // StartEnvoy starts an Envoy and waits, 15 seconds at most, until all its
@@ -36,7 +40,7 @@ func StartEnvoy(ctx context.Context, o EnvoyOptions) (*Process, error) {
 		Name: "envoy",
 		Path: o.Binary,
 		// Without hot restart several Envoys run side by side.
-		Args: []string{"--config-path", config, "--disable-hot-restart", "--concurrency", "2", "--log-level", "warn"},
+		Args: []string{"--config-path", config, "--disable-hot-restart", "--concurrency", strconv.Itoa(cmp.Or(o.Concurrency, 2)), "--log-level", "warn"},
 		Log:  filepath.Join(o.Dir, "envoy.log"),
 	})
 	if err != nil {

@@ -53,7 +53,12 @@ func (f checkFunc) Check(_ context.Context, r *authv3.CheckRequest) (*authv3.Che
 
 func serveCheck(t *testing.T, port int, answer checkFunc) {
 	t.Helper()
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	serveCheckAt(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port), answer)
+}
+
+func serveCheckAt(t *testing.T, network, address string, answer checkFunc) {
+	t.Helper()
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +93,9 @@ func get(t *testing.T, port int, path string, header ...string) (*http.Response,
 	return response, string(body)
 }
 
-func TestEnvoyAcceptsBothConfigurations(t *testing.T) {
+func TestEnvoyAcceptsTheConfigurations(t *testing.T) {
 	binary := testenv.Envoy(t)
-	for _, name := range []string{"envoy.yaml", "plain.yaml"} {
+	for _, name := range []string{"envoy.yaml", "fast.yaml", "plain.yaml"} {
 		if err := testenv.ValidateEnvoy(t.Context(), binary, filepath.Join("..", "..", "envoy", name)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
