@@ -51,6 +51,14 @@ soak: ## with figures: a flood of unknown keys; revocations, faults, restarts an
 	@POSTERN_TEST_KEYS=1000000 $(GO) test -count=1 -timeout 20m -v -run TestAmong ./store/postgres
 	@POSTERN_DRILL=whole $(GO) test -count=1 -timeout 30m -v ./internal/drill
 
+.PHONY: bench
+bench: test-tools ## measure Postern against a stock server that allows everything; writes bench/ and docs/benchmarks.md
+	@$(GO) run ./internal/bench
+
+.PHONY: bench-short
+bench-short: test-tools ## see that the benchmarks work, without figures
+	@$(GO) run ./internal/bench -short
+
 .PHONY: lint
 lint: ## golangci-lint, and buf on the management API
 	$(LINT) run ./...

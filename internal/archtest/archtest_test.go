@@ -51,7 +51,7 @@ var rules = []rule{
 	{"management knows no store engine and no Envoy", []string{"postern/admin"}, slices.Concat([]string{"postern/envoy", "postern/cmd", "postern/internal", "postern/store/sqlite", "postern/store/postgres", controlPlane}, databases), false},
 	{"only the Check service and the test environment speak Envoy's protocol", []string{"postern", "!postern/envoy/extauthz", "!postern/internal"}, []string{controlPlane}, false},
 	{"commands are composed in internal/wire", []string{"postern/cmd"}, slices.Concat([]string{"postern/store/sqlite", "postern/store/postgres", controlPlane}, databases), false},
-	{"production code does not import what starts test servers", []string{"postern", "!postern/internal/testenv", "!postern/internal/demo", "!postern/internal/soak"}, []string{"postern/internal/testenv", "postern/internal/demo"}, false},
+	{"production code does not import what starts test servers", []string{"postern", "!postern/internal/testenv", "!postern/internal/demo", "!postern/internal/soak", "!postern/internal/bench"}, []string{"postern/internal/testenv", "postern/internal/demo"}, false},
 	{"nobody imports a command", []string{"postern"}, []string{"postern/cmd"}, false},
 	{"one YAML, one SQLite, one JWT library", []string{"postern"}, []string{"gopkg.in/yaml.v2", "gopkg.in/yaml.v3", "github.com/mattn/go-sqlite3", "github.com/dgrijalva/jwt-go"}, false},
 }

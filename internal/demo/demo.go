@@ -184,13 +184,13 @@ func (d *Demo) configure(context.Context) (err error) {
 	if d.engineKey, err = keepSecret(d.path("genai-engine-admin.key")); err != nil {
 		return fmt.Errorf("the admin key of arthur-engine: %w", err)
 	}
-	if d.sessions, err = issuer.Open(d.state, "clerk", sessionIssuer); err != nil {
+	if d.sessions, err = issuer.Open(d.state, "clerk", SessionIssuer); err != nil {
 		return err
 	}
-	if d.platform, err = issuer.Open(d.state, "keycloak", platformIssuer); err != nil {
+	if d.platform, err = issuer.Open(d.state, "keycloak", PlatformIssuer); err != nil {
 		return err
 	}
-	if err := os.WriteFile(d.path("profiles", "demo.yaml"), []byte(overrides()), 0o644); err != nil {
+	if err := os.WriteFile(d.path("profiles", "demo.yaml"), []byte(Overrides()), 0o644); err != nil {
 		return fmt.Errorf("write the profiles: %w", err)
 	}
 	for replica := range d.count {

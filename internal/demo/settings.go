@@ -39,9 +39,9 @@ func (d *Demo) settingsFile(replica int) string {
 	return d.path(fmt.Sprintf("postern-%d.yaml", replica+1))
 }
 
-// overrides fits the presets to loopback: plain HTTP for artos, and keys of the
+// Overrides fits the presets to loopback: plain HTTP for artos, and keys of the
 // demo's own in the place of Clerk's and Keycloak's. All else is as embedded.
-func overrides() string {
+func Overrides() string {
 	return `# Written by make run.
 profile: artos
 extends: artos
@@ -52,7 +52,7 @@ profile: artanis
 extends: artanis
 hosts: [app.artanis.ai]
 tokens:
-  - issuer: ` + sessionIssuer + `
+  - issuer: ` + SessionIssuer + `
     jwks_file: ../clerk.jwks.json
     algorithms: [RS256]
     authorized_parties: [https://app.artanis.ai]
@@ -64,7 +64,7 @@ profile: arthur-platform
 extends: arthur-platform
 hosts: [platform.arthur.ai]
 tokens:
-  - issuer: ` + platformIssuer + `
+  - issuer: ` + PlatformIssuer + `
     jwks_file: ../keycloak.jwks.json
     algorithms: [RS256]
     audience: arthur-api
@@ -76,7 +76,7 @@ profile: arthur-engine
 extends: arthur-engine
 hosts: [engine.arthur.ai]
 tokens:
-  - issuer: ` + platformIssuer + `
+  - issuer: ` + PlatformIssuer + `
     jwks_file: ../keycloak.jwks.json
     algorithms: [RS256]
     audience: arthur-api
@@ -88,8 +88,8 @@ tokens:
 
 // The issuers whom the demo stands in for.
 const (
-	sessionIssuer  = "https://clerk.artanis.ai"
-	platformIssuer = "https://platform.arthur.ai/realms/arthur"
+	SessionIssuer  = "https://clerk.artanis.ai"
+	PlatformIssuer = "https://platform.arthur.ai/realms/arthur"
 )
 
 // keepSecret reads the file's secret, or makes one of 256 random bits.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests talk with and a machine may lack: curl, Node.js, PostgreSQL
-# and Redis from the system's packages (as root, on Debian), Python's requests into
+# Installs what the tests talk with and a machine may lack: curl, Node.js, PostgreSQL,
+# Redis, h2load and taskset from the system's packages (as root, on Debian), Python's requests into
 # .run/python.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,6 +11,8 @@ command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3 python3-venv)
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v h2load >/dev/null || missing+=(nghttp2-client)
+command -v taskset >/dev/null || missing+=(util-linux)
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 		echo "the tests need ${missing[*]}: install them and run this again" >&2

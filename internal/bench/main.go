@@ -1,0 +1,57 @@
+// Command bench is `make bench`: it measures Postern against a stock server that
+// allows everything, in pairs under the same load, and writes tables and pictures. It
+// knows what is measured; the packages below it know how.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+
+	"postern/internal/bench/rig"
+)
+
+func main() {
+	short := flag.Bool("short", false, "only see that everything works; the figures say nothing")
+	only := flag.String("only", "", "measure only what matches the regular expression, such as '^main/authenta'")
+	out := flag.String("out", "bench", "folder for results.json and results.md")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *short, *only, *out)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, short bool, only, out string) error {
+	pattern, err := regexp.Compile(only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	r, err := rig.New(ctx)
+	if err != nil {
+		return err
+	}
+	b := &bench{rig: r, plan: newPlan(short), only: pattern, log: os.Stdout}
+	if err := b.run(ctx, out); err != nil {
+		return err // the folder stays: what failed may name a log in it
+	}
+	r.Close()
+	return nil
+}
+
+func (b *bench) run(ctx context.Context, out string) error {
+	if err := b.findCPUs(); err != nil {
+		return err
+	}
+	if err := b.runMain(ctx); err != nil {
+		return err
+	}
+	return b.results.write(out)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"postern/internal/bench/measure"
+)
+
+// Results are all that a session has measured. They name neither the machine nor a
+// folder of it.
+type Results struct {
+	Scenarios []Scenario `json:"scenarios"`
+}
+
+// Scenario is one kind of request under one load, measured in pairs.
+type Scenario struct {
+	Name   string `json:"name"`
+	Load   string `json:"load"`
+	Pairs  []Pair `json:"pairs"`
+	Ratios Ratios `json:"ratios"`
+}
+
+// Pair is both servers under the same load, one right after the other.
+type Pair struct {
+	Noop    Sample `json:"noop"`
+	Postern Sample `json:"postern"`
+}
+
+// Sample is one server under one load. Times are in microseconds; what is said of
+// processor time and objects is for one Check.
+type Sample struct {
+	Requests  int     `json:"requests"`
+	Seconds   float64 `json:"seconds"`
+	PerSecond float64 `json:"per_second"`
+	CPU       float64 `json:"cpu_us"`
+	P50       float64 `json:"p50_us"`
+	P99       float64 `json:"p99_us"`
+	P999      float64 `json:"p999_us"`
+	Mallocs   float64 `json:"mallocs"`
+	Memory    int64   `json:"memory_bytes"`
+}
+
+// Ratios are Postern's figures over those of the stock server, pair by pair.
+type Ratios struct {
+	CPU       measure.Spread `json:"cpu"`
+	PerSecond measure.Spread `json:"per_second"`
+	P50       measure.Spread `json:"p50"`
+	P99       measure.Spread `json:"p99"`
+	P999      measure.Spread `json:"p999"`
+	Mallocs   measure.Spread `json:"mallocs"`
+	Memory    measure.Spread `json:"memory"`
+}
+
+func newScenario(name, load string, pairs []Pair) Scenario {
+	spread := func(of func(Sample) float64) measure.Spread {
+		var ratios []float64
+		for _, p := range pairs {
+			if base := of(p.Noop); base > 0 {
+				ratios = append(ratios, of(p.Postern)/base)
+			}
+		}
+		return measure.SpreadOf(ratios...)
+	}
+	return Scenario{Name: name, Load: load, Pairs: pairs, Ratios: Ratios{
+		CPU:       spread(func(s Sample) float64 { return s.CPU }),
+		PerSecond: spread(func(s Sample) float64 { return s.PerSecond }),
+		P50:       spread(func(s Sample) float64 { return s.P50 }),
+		P99:       spread(func(s Sample) float64 { return s.P99 }),
+		P999:      spread(func(s Sample) float64 { return s.P999 }),
+		Mallocs:   spread(func(s Sample) float64 { return s.Mallocs }),
+		Memory:    spread(func(s Sample) float64 { return float64(s.Memory) }),
+	}}
+}
+
+func (r *Results) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the results: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)
+}
