@@ -39,19 +39,13 @@ func run(ctx context.Context, short bool, only, out string) error {
 		return err
 	}
 	b := &bench{rig: r, plan: newPlan(short), only: pattern, log: os.Stdout}
-	if err := b.run(ctx, out); err != nil {
-		return err // the folder stays: what failed may name a log in it
-	}
-	r.Close()
-	return nil
-}
-
-func (b *bench) run(ctx context.Context, out string) error {
 	if err := b.findCPUs(); err != nil {
 		return err
 	}
-	if err := b.runMain(ctx); err != nil {
-		return err
+	if err := b.run(ctx); err != nil {
+		return err // the folder stays: what failed may name a log in it
 	}
+	r.Close()
 	return b.results.write(out)
 }
+
