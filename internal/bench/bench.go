@@ -63,7 +63,7 @@ func newPlan(short bool) plan {
 // run measures everything that is wanted.
 func (b *bench) run(ctx context.Context) error {
 	for _, series := range []func(context.Context) error{
-		b.runMain, b.runApart, b.runSocket, b.runShared,
+		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys,
 	} {
 		if err := series(ctx); err != nil {
 			return err

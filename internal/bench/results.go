@@ -14,6 +14,8 @@ import (
 // folder of it.
 type Results struct {
 	Scenarios []Scenario `json:"scenarios"`
+	Floods    []Flood    `json:"floods"`
+	Keys      []Keys     `json:"keys"`
 }
 
 // Scenario is one kind of request under one load, measured in pairs.
