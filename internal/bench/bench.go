@@ -23,6 +23,7 @@ type bench struct {
 	server, client string // one for each; empty where there is only one
 	signers        []*rig.Signer
 	requestIDs     atomic.Int64 // given out so far
+	inner          []byte       // the output of go test -bench
 	results        Results
 }
 
@@ -41,6 +42,8 @@ type plan struct {
 	floodLength      time.Duration
 	gcLength         time.Duration
 	gcRate           float64
+	innerCount       int
+	innerTime        string
 }
 
 func newPlan(short bool) plan {
@@ -49,21 +52,21 @@ func newPlan(short bool) plan {
 			pairs: 1, few: 1, length: 50 * time.Millisecond, connections: 2, streams: 8, rate: 1000,
 			connectionCounts: []int{1, 4}, keyCounts: []int{100, 1000}, routeCounts: []int{1, 10},
 			floodRates: map[string]float64{"sha256": 500, "bcrypt": 100}, floodLength: time.Second,
-			gcLength: time.Second, gcRate: 1000,
+			gcLength: time.Second, gcRate: 1000, innerCount: 1, innerTime: "10x",
 		}
 	}
 	return plan{
-		pairs: 5, few: 3, length: 2500 * time.Millisecond, connections: 4, streams: 16, rate: 2500,
+		pairs: 5, few: 3, length: 2200 * time.Millisecond, connections: 4, streams: 16, rate: 2500,
 		connectionCounts: []int{1, 4, 16, 64}, keyCounts: []int{1000, 10_000, 100_000, 1_000_000}, routeCounts: []int{1, 10, 100, 1000},
 		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 500}, floodLength: 8 * time.Second,
-		gcLength: 20 * time.Second, gcRate: 4000,
+		gcLength: 15 * time.Second, gcRate: 4000, innerCount: 6, innerTime: "200ms",
 	}
 }
 
 // run measures everything that is wanted.
 func (b *bench) run(ctx context.Context) error {
 	for _, series := range []func(context.Context) error{
-		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys,
+		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys, b.runInner,
 	} {
 		if err := series(ctx); err != nil {
 			return err

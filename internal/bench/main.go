@@ -18,10 +18,11 @@ import (
 func main() {
 	short := flag.Bool("short", false, "only see that everything works; the figures say nothing")
 	only := flag.String("only", "", "measure only what matches the regular expression, such as '^main/authenta'")
-	out := flag.String("out", "bench", "folder for results.json and results.md")
+	out := flag.String("out", "bench", "folder for the results")
+	docs := flag.String("docs", "docs", "folder for benchmarks.md and its pictures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *short, *only, *out)
+	err := run(ctx, *short, *only, report{out: *out, docs: *docs})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -29,7 +30,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, short bool, only, out string) error {
+func run(ctx context.Context, short bool, only string, to report) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
@@ -45,7 +46,10 @@ func run(ctx context.Context, short bool, only, out string) error {
 	if err := b.run(ctx); err != nil {
 		return err // the folder stays: what failed may name a log in it
 	}
-	r.Close()
-	return b.results.write(out)
+	defer r.Close()
+	if short {
+		to = report{out: r.Path("bench"), docs: r.Path("docs")}
+	}
+	b.results.Machine = describe(ctx)
+	return b.write(to)
 }
-

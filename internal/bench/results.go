@@ -1,11 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 
 	"postern/internal/bench/measure"
 )
@@ -13,6 +9,7 @@ import (
 // Results are all that a session has measured. They name neither the machine nor a
 // folder of it.
 type Results struct {
+	Machine   Machine    `json:"machine"`
 	Scenarios []Scenario `json:"scenarios"`
 	Floods    []Flood    `json:"floods"`
 	Keys      []Keys     `json:"keys"`
@@ -89,15 +86,4 @@ func newScenario(name, load string, pairs []Pair) Scenario {
 		Postern: figures(pairs, func(p Pair, of func(Sample) float64) float64 { return of(p.Postern) }),
 		Ratios:  figures(pairs, func(p Pair, of func(Sample) float64) float64 { return of(p.Postern) / of(p.Noop) }),
 	}
-}
-
-func (r *Results) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the results: %w", err)
-	}
-	return os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)
 }
