@@ -68,9 +68,8 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 		return err
 	}
 	want := anchor.want
-	all := load.Options{Address: p.Address, Method: rig.Method, Connections: b.plan.connections, Streams: b.plan.streams, Requests: n, Message: keyFrames(raw)}
-	if _, err := send(all, want)(ctx, p.Server); err != nil {
-		return fmt.Errorf("ask for each key once: %w", err)
+	if err := b.fill(ctx, p, raw); err != nil {
+		return err
 	}
 	full, err := b.liveHeap(ctx, p, anchor.request)
 	if err != nil {
@@ -89,6 +88,21 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	fmt.Fprintf(b.log, "  %.0f bytes of heap a key; CPU %.1f µs, p99 %.0f µs over %d keys; p99 in %d collections %.0f µs, outside %.0f µs\n",
 		result.BytesPerKey, result.CPU.Median, result.P99.Median, result.Hot, result.GC.Cycles, result.GC.P99In, result.GC.P99Out)
 	b.results.Keys = append(b.results.Keys, result)
+	return nil
+}
+
+// fill asks for each key once. It measures nothing, so a few may be late.
+func (b *bench) fill(ctx context.Context, p *rig.Postern, raw []string) error {
+	const streams, share = 4, 0.999
+	result, err := load.Send(ctx, load.Options{Address: p.Address, Method: rig.Method, Connections: b.plan.connections, Streams: streams,
+		Requests: len(raw), Message: keyFrames(raw)})
+	if err != nil {
+		return fmt.Errorf("ask for each key once: %w", err)
+	}
+	if n := result.Count(0, load.Allowed); float64(n) < share*float64(len(raw)) {
+		return fmt.Errorf("ask for each key once: %d of %d were allowed", n, len(raw))
+	}
+	fmt.Fprintf(b.log, "  asked for each key once in %v\n", result.Elapsed.Round(time.Second))
 	return nil
 }
 

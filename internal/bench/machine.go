@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,8 +41,8 @@ func describe(ctx context.Context) Machine {
 }
 
 // field is the value of a line such as "name : value".
-func field(path, name string) string {
-	text, err := os.ReadFile(path)
+func field(file, name string) string {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return ""
 	}
@@ -87,21 +88,20 @@ func (b *bench) runInner(ctx context.Context) error {
 // benchmarked are the packages with a benchmark in them.
 func benchmarked(root string) ([]string, error) {
 	var packages []string
-	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+	tree := os.DirFS(root)
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
-			return filepath.SkipDir
-		case !strings.HasSuffix(path, "_test.go"):
+		case entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case !strings.HasSuffix(name, "_test.go"):
 			return nil
 		}
-		text, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(text, []byte("\nfunc Benchmark")) {
-			return err
+		text, err := fs.ReadFile(tree, name)
+		if err == nil && bytes.Contains(text, []byte("\nfunc Benchmark")) {
+			packages = append(packages, "./"+path.Dir(name))
 		}
-		folder, err := filepath.Rel(root, filepath.Dir(path))
-		packages = append(packages, "./"+filepath.ToSlash(folder))
 		return err
 	})
 	slices.Sort(packages)

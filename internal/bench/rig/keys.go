@@ -58,7 +58,7 @@ func writeSQLite(ctx context.Context, store string, rows [][]any) error {
 	if err != nil {
 		return err
 	}
-	defer insert.Close()
+	defer func() { _ = insert.Close() }()
 	now := time.Now().UnixMicro()
 	for _, row := range rows {
 		if _, err := insert.ExecContext(ctx, append(row, now)...); err != nil {
