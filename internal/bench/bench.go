@@ -42,6 +42,7 @@ type plan struct {
 	floodLength      time.Duration
 	gcLength         time.Duration
 	gcRate           float64
+	collections      int // that the live heap is the least of
 	innerCount       int
 	innerTime        string
 }
@@ -52,14 +53,14 @@ func newPlan(short bool) plan {
 			pairs: 1, few: 1, length: 50 * time.Millisecond, connections: 2, streams: 8, rate: 1000,
 			connectionCounts: []int{1, 4}, keyCounts: []int{100, 1000}, routeCounts: []int{1, 10},
 			floodRates: map[string]float64{"sha256": 500, "bcrypt": 100}, floodLength: time.Second,
-			gcLength: time.Second, gcRate: 1000, innerCount: 1, innerTime: "10x",
+			gcLength: time.Second, gcRate: 1000, collections: 4, innerCount: 1, innerTime: "10x",
 		}
 	}
 	return plan{
 		pairs: 5, few: 3, length: 2200 * time.Millisecond, connections: 4, streams: 16, rate: 2500,
 		connectionCounts: []int{1, 4, 16, 64}, keyCounts: []int{1000, 10_000, 100_000, 1_000_000}, routeCounts: []int{1, 10, 100, 1000},
 		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 500}, floodLength: 8 * time.Second,
-		gcLength: 15 * time.Second, gcRate: 4000, innerCount: 6, innerTime: "200ms",
+		gcLength: 15 * time.Second, gcRate: 4000, collections: 6, innerCount: 6, innerTime: "200ms",
 	}
 }
 

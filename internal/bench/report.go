@@ -148,7 +148,8 @@ How it is measured:
 - h2load repeats one request. Where each must be another (tokens, keys, request ids) or a rate is kept, the load is the project's own, ` + "`internal/bench/load`" + `.
 
 What is not: no network and no TLS; server and load share the processors unless a table says otherwise, so at saturation a time is mostly waiting in
-line; nothing is said of other machines. Ratios travel better than times. ` + "`bench/results.json`" + ` has every pair.
+line; nothing is said of other machines. Ratios travel better than times. ` + "`bench/results.json`" + ` has every pair, and ` + "`bench/inner.txt`" + `
+what ` + "`go test -bench`" + ` says of single functions: ` + "`go tool -modfile=internal/tools/go.mod benchstat bench/inner.txt`" + `.
 
 `
 }
