@@ -23,6 +23,7 @@ type bench struct {
 	server, client string // one for each; empty where there is only one
 	signers        []*rig.Signer
 	requestIDs     atomic.Int64 // given out so far
+	measured       int          // scenarios
 	inner          []byte       // the output of go test -bench
 	results        Results
 }
@@ -81,6 +82,7 @@ func (b *bench) wanted(name string) bool {
 	if !b.only.MatchString(name) {
 		return false
 	}
+	b.measured++
 	fmt.Fprintf(b.log, "%s\n", name)
 	return true
 }

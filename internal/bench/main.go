@@ -47,6 +47,9 @@ func run(ctx context.Context, short bool, only string, to report) error {
 		return err // the folder stays: what failed may name a log in it
 	}
 	defer r.Close()
+	if b.measured == 0 {
+		return fmt.Errorf("-only %q matches nothing; the names are those that a run prints", only)
+	}
 	if short {
 		to = report{out: r.Path("bench"), docs: r.Path("docs")}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -91,5 +92,16 @@ func TestTheReportIsWhatWasMeasured(t *testing.T) {
 	}
 	if host, err := os.Hostname(); err == nil && strings.Contains(read("bench/results.json"), `"`+host+`"`) {
 		t.Error("the results name the machine")
+	}
+}
+
+func TestOnlyWhatMayBeWantedIsStarted(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		"": true, "key": true, "^uncached/": true, "^unc": true, "^uncached/RS256 token$": true, "^(main|uncached)": true, "^main/": false, "^u[a-z]*/": true,
+	} {
+		b := &bench{only: regexp.MustCompile(pattern)}
+		if got := b.any("deny/", "uncached/"); got != want {
+			t.Errorf("%q: %t, want %t", pattern, got, want)
+		}
 	}
 }
