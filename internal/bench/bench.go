@@ -65,7 +65,9 @@ func newPlan(short bool) plan {
 	}
 }
 
-// run measures everything that is wanted.
+// run measures everything that is wanted. Measurements through the real Envoy
+// (internal/bench/viaenvoy) are one more series here, with a field of Results of its
+// own and a table in tables.
 func (b *bench) run(ctx context.Context) error {
 	for _, series := range []func(context.Context) error{
 		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys, b.runInner,

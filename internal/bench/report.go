@@ -17,8 +17,7 @@ type report struct {
 	docs string // folder of benchmarks.md and of benchmarks/ with the pictures
 }
 
-// write writes all files. Measurements through the real Envoy are merged into the
-// results, and their table into the page, here.
+// write writes all files.
 func (b *bench) write(to report) error {
 	pictures := b.results.pictures()
 	folder := filepath.Join(to.docs, "benchmarks")

@@ -33,6 +33,7 @@ func (r *Results) tables(picture func(name string) string) string {
 	}
 	r.keyTables(&text, picture)
 	r.floodTable(&text)
+	// The table of the measurements through the real Envoy follows here.
 	return text.String()
 }
 

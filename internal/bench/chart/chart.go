@@ -11,8 +11,8 @@ import (
 
 // The measures of a picture, in pixels.
 const (
-	width      = 760
-	labelWidth = 300
+	width      = 800
+	labelWidth = 340
 	barHeight  = 16
 	barGap     = 8
 	top        = 44
