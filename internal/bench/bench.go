@@ -24,6 +24,7 @@ type bench struct {
 	signers        []*rig.Signer
 	requestIDs     atomic.Int64 // given out so far
 	measured       int          // scenarios
+	failures       []error
 	inner          []byte       // the output of go test -bench
 	results        Results
 }
@@ -76,6 +77,18 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// lost keeps what could not be measured, so that all else still is; the session fails
+// in the end.
+func (b *bench) lost(ctx context.Context, name string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err = fmt.Errorf("%s: %w", name, err)
+	fmt.Fprintln(b.log, " ", err)
+	b.failures = append(b.failures, err)
 	return nil
 }
 

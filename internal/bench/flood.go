@@ -49,7 +49,9 @@ func (b *bench) runFlood(ctx context.Context) error {
 			continue
 		}
 		if err := b.flood(ctx, p, hash, b.plan.floodRates[hash]); err != nil {
-			return fmt.Errorf("flood/%s: %w", hash, err)
+			if err := b.lost(ctx, "flood/"+hash, err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -34,6 +34,7 @@ type GC struct {
 	P999In   float64 `json:"p999_in_a_cycle_us"`
 	P999Out  float64 `json:"p999_outside_us"`
 	Requests int     `json:"requests"`
+	Late     int     `json:"not_answered_within_the_deadline"`
 }
 
 // runKeys measures servers with more and more keys in their caches.
@@ -41,7 +42,9 @@ func (b *bench) runKeys(ctx context.Context) error {
 	for _, n := range b.plan.keyCounts {
 		if name := fmt.Sprint("keys/", n); b.wanted(name) {
 			if err := b.cachedKeys(ctx, n); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				if err := b.lost(ctx, name, err); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -189,10 +192,14 @@ func (b *bench) collect(ctx context.Context, p *rig.Postern, hot []string, want 
 	if err != nil {
 		return GC{}, err
 	}
-	if n := result.Count(0, load.Allowed); n != o.Requests {
+	const share = 0.999 // the others came after their deadline, and are told
+	n := result.Count(0, load.Allowed)
+	if float64(n) < share*float64(o.Requests) {
 		return GC{}, fmt.Errorf("%d of %d requests were allowed", n, o.Requests)
 	}
-	return divide(result, cycles), nil
+	gc := divide(result, cycles)
+	gc.Late = o.Requests - n
+	return gc, nil
 }
 
 // divide sorts the answers by whether a cycle was under way while they were.

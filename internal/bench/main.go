@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -46,7 +47,10 @@ func run(ctx context.Context, short bool, only string, to report) error {
 	if err := b.run(ctx); err != nil {
 		return err // the folder stays: what failed may name a log in it
 	}
-	defer r.Close()
+	failed := errors.Join(b.failures...)
+	if failed == nil {
+		defer r.Close()
+	}
 	if b.measured == 0 {
 		return fmt.Errorf("-only %q matches nothing; the names are those that a run prints", only)
 	}
@@ -54,5 +58,5 @@ func run(ctx context.Context, short bool, only string, to report) error {
 		to = report{out: r.Path("bench"), docs: r.Path("docs")}
 	}
 	b.results.Machine = describe(ctx)
-	return b.write(to)
+	return errors.Join(failed, b.write(to))
 }

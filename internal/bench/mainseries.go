@@ -87,7 +87,7 @@ func (b *bench) saturated(ctx context.Context, name string, p *pairOfServers, k 
 	subject.connections, subject.cpus = connections, cpus
 	s, err := b.saturate(ctx, subject)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return b.lost(ctx, name, err)
 	}
 	b.add(s)
 	return nil
@@ -103,7 +103,7 @@ func (b *bench) saturateAndHalf(ctx context.Context, p *pairOfServers, k kind) e
 		rate := b.results.Scenarios[before].Noop.PerSecond.Median / 2
 		s, err := b.steady(ctx, b.subject(name, p.noop, p.postern.Server, k, b.plan.pairs), rate)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return b.lost(ctx, name, err)
 		}
 		b.add(s)
 	}

@@ -86,7 +86,10 @@ func (b *bench) runLayers(ctx context.Context, p *pairOfServers, other *rig.Post
 		}
 		s, err := b.distinct(ctx, b.subject(layer.name, p.noop, p.postern.Server, kind{want: want}, b.plan.few), b.plan.rate, layer.frames, layer.before)
 		if err != nil {
-			return fmt.Errorf("%s: %w", layer.name, err)
+			if err := b.lost(ctx, layer.name, err); err != nil {
+				return err
+			}
+			continue
 		}
 		after, err := p.postern.Metrics(ctx)
 		if err != nil {

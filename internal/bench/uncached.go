@@ -83,10 +83,11 @@ func (b *bench) runUncached(ctx context.Context, p *pairOfServers) error {
 		}
 		k := kind{want: allows(signer.Profile, "allowed")}
 		s, err := b.distinct(ctx, b.subject(name, p.noop, p.postern.Server, k, b.plan.few), b.plan.rate, frames, nil)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err == nil {
+			b.add(s)
+		} else if err := b.lost(ctx, name, err); err != nil {
+			return err
 		}
-		b.add(s)
 	}
 	return b.runOwnTokens(ctx, p)
 }
@@ -99,7 +100,7 @@ func (b *bench) runOwnTokens(ctx context.Context, p *pairOfServers) error {
 	}
 	tokens, err := issueTokens(ctx, p.postern, b.requests(b.plan.rate/5)+1)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return b.lost(ctx, name, err)
 	}
 	frames, err := render(len(tokens), func(i int) (rig.Request, error) {
 		return get("datasets", "/api/v1/companies/"+seed.CompanyID+"/datasets/", bearer(tokens[i])), nil
@@ -110,7 +111,7 @@ func (b *bench) runOwnTokens(ctx context.Context, p *pairOfServers) error {
 	k := kind{want: allows("datasets", "allowed")}
 	s, err := b.distinct(ctx, b.subject(name, p.noop, p.postern.Server, k, b.plan.few), b.plan.rate/5, frames, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return b.lost(ctx, name, err)
 	}
 	b.add(s)
 	return nil
@@ -158,7 +159,7 @@ func (b *bench) runMetered(ctx context.Context, p *pairOfServers, store string) 
 	subject := b.subject(name, p.noop, p.postern.Server, k, b.plan.few)
 	fast, err := b.closed(ctx, subject, b.numbered(template))
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return b.lost(ctx, name, err)
 	}
 	b.add(fast)
 	rate := fast.Postern.PerSecond.Median / 2
@@ -178,7 +179,7 @@ func (b *bench) runMetered(ctx context.Context, p *pairOfServers, store string) 
 		return b.measure(ctx, server, frames[len(frames)-1], k.want, send(o, k.want))
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return b.lost(ctx, name, err)
 	}
 	b.add(newScenario(name+" at half its rate", perSecond(rate), found))
 	return nil
