@@ -25,7 +25,7 @@ type bench struct {
 	requestIDs     atomic.Int64 // given out so far
 	measured       int          // scenarios
 	failures       []error
-	inner          []byte       // the output of go test -bench
+	inner          []byte // the output of go test -bench
 	results        Results
 }
 

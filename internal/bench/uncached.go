@@ -163,7 +163,7 @@ func (b *bench) runMetered(ctx context.Context, p *pairOfServers, store string) 
 	}
 	b.add(fast)
 	rate := fast.Postern.PerSecond.Median / 2
-	frames, err := render(b.requests(rate)*b.plan.few*2+1, func(int) (rig.Request, error) { return b.number(template), nil })
+	frames, err := render(b.requests(rate)*b.plan.few*4+1, func(int) (rig.Request, error) { return b.number(template), nil })
 	if err != nil {
 		return err
 	}
