@@ -131,7 +131,8 @@ func interleave(pairs int, noop, postern *rig.Server, measure func(*rig.Server) 
 		for _, s := range order {
 			sample, err := measure(s)
 			if err != nil {
-				if sample, err = measure(s); err != nil { // a stall of the machine does not come twice
+				pair.Repeated++ // it is told: a stall of the machine, or of the server
+				if sample, err = measure(s); err != nil {
 					return nil, err
 				}
 			}

@@ -143,7 +143,8 @@ How it is measured:
 - CPU is the server's own user and system time by the kernel, over the Checks it answered. Allocations are counted by the Go runtime, RSS is the
   process's resident memory after the load. Times are seen by the client, over loopback, and include its own waiting for a processor.
 - Before each load one Check is sent by an ordinary client, and its true reason must be the one expected; after it, Postern's own counters must have
-  grown by exactly the number of requests, with that reason. A benchmark that measures something else fails.
+  grown by exactly the number of requests, with that reason. A measurement of something else, or with an answer that came too late, is made once
+  more and counted as repeated; a benchmark that fails again fails.
 - h2load repeats one request. Where each must be another (tokens, keys, request ids) or a rate is kept, the load is the project's own, ` + "`internal/bench/load`" + `.
 
 What is not: no network and no TLS; server and load share the processors unless a table says otherwise, so at saturation a time is mostly waiting in

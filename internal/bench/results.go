@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	"postern/internal/bench/measure"
@@ -29,6 +30,20 @@ type Scenario struct {
 type Pair struct {
 	Noop    Sample `json:"noop"`
 	Postern Sample `json:"postern"`
+	// Repeated is how many measurements failed and were made again.
+	Repeated int `json:"repeated,omitempty"`
+}
+
+// repeated is how many measurements of the scenario were made again.
+func (s Scenario) repeated() string {
+	n := 0
+	for _, p := range s.Pairs {
+		n += p.Repeated
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d repeated", n)
 }
 
 // Sample is one server under one load. Times are in microseconds; what is said of

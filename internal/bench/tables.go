@@ -57,8 +57,8 @@ func (r *Results) scenarioTable(text *strings.Builder, g group, picture func(str
 	text.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range scenarios {
 		n, p, q := s.Noop, s.Postern, s.Ratios
-		fmt.Fprintf(text, "| %s | %s | %d | %.1f → %.1f | %s | %.0f → %.0f | %.2f | %.0f → %.0f | %s | %.2f | %.0f → %.0f | %.0f → %.0f |\n",
-			strings.TrimPrefix(s.Name, g.prefix), s.Load, len(s.Pairs), n.CPU.Median, p.CPU.Median, brackets(q.CPU),
+		fmt.Fprintf(text, "| %s | %s | %d%s | %.1f → %.1f | %s | %.0f → %.0f | %.2f | %.0f → %.0f | %s | %.2f | %.0f → %.0f | %.0f → %.0f |\n",
+			strings.TrimPrefix(s.Name, g.prefix), s.Load, len(s.Pairs), s.repeated(), n.CPU.Median, p.CPU.Median, brackets(q.CPU),
 			n.PerSecond.Median, p.PerSecond.Median, q.P50.Median, n.P99.Median, p.P99.Median, brackets(q.P99), q.P999.Median,
 			n.Mallocs.Median, p.Mallocs.Median, n.Memory.Median/(1<<20), p.Memory.Median/(1<<20))
 	}
