@@ -19,7 +19,7 @@ run: ## start Envoy, Postern and an example upstream on loopback, seeded (PORT_O
 	@$(GO) build -o .run/bin/demo ./internal/demo/run && exec .run/bin/demo
 
 .PHONY: test
-test: test-tools test-unit race fuzz ## everything that must be green, in under ten minutes
+test: test-tools test-unit race fuzz bench-short ## everything that must be green, in under ten minutes
 
 .PHONY: test-tools
 test-tools:
@@ -52,7 +52,7 @@ soak: ## with figures: a flood of unknown keys; revocations, faults, restarts an
 	@POSTERN_DRILL=whole $(GO) test -count=1 -timeout 30m -v ./internal/drill
 
 .PHONY: bench
-bench: test-tools ## measure Postern against a stock server that allows everything; writes bench/ and docs/benchmarks.md
+bench: test-tools ## measure Postern against a stock server (some 25 minutes); writes bench/ and docs/benchmarks.md
 	@$(GO) run ./internal/bench
 
 .PHONY: bench-short

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -18,10 +19,11 @@ import (
 func main() {
 	short := flag.Bool("short", false, "only see that everything works; the figures say nothing")
 	only := flag.String("only", "", "measure only what matches the regular expression, such as '^main/authenta'")
-	out := flag.String("out", "bench", "folder for results.json and results.md")
+	out := flag.String("out", "bench", "folder for the results")
+	docs := flag.String("docs", "docs", "folder for benchmarks.md and its pictures")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *short, *only, *out)
+	err := run(ctx, *short, *only, report{out: *out, docs: *docs})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -29,7 +31,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, short bool, only, out string) error {
+func run(ctx context.Context, short bool, only string, to report) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
@@ -39,19 +41,22 @@ func run(ctx context.Context, short bool, only, out string) error {
 		return err
 	}
 	b := &bench{rig: r, plan: newPlan(short), only: pattern, log: os.Stdout}
-	if err := b.run(ctx, out); err != nil {
-		return err // the folder stays: what failed may name a log in it
-	}
-	r.Close()
-	return nil
-}
-
-func (b *bench) run(ctx context.Context, out string) error {
 	if err := b.findCPUs(); err != nil {
 		return err
 	}
-	if err := b.runMain(ctx); err != nil {
-		return err
+	if err := b.run(ctx); err != nil {
+		return err // the folder stays: what failed may name a log in it
 	}
-	return b.results.write(out)
+	failed := errors.Join(b.failures...)
+	if failed == nil {
+		defer r.Close()
+	}
+	if b.measured == 0 {
+		return fmt.Errorf("-only %q matches nothing; the names are those that a run prints", only)
+	}
+	if short {
+		to = report{out: r.Path("bench"), docs: r.Path("docs")}
+	}
+	b.results.Machine = describe(ctx)
+	return errors.Join(failed, b.write(to))
 }

@@ -119,8 +119,8 @@ func (r reading) sample(after reading, load measure.Load) Sample {
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // interleave measures pairs of servers, first the one and then the other, and each
-// time in the other order. Each measurement is warmed up for.
-func interleave(pairs int, noop, postern *rig.Server, measure func(*rig.Server) (Sample, error), warm func(*rig.Server) error) ([]Pair, error) {
+// time in the other order.
+func interleave(pairs int, noop, postern *rig.Server, measure func(*rig.Server) (Sample, error)) ([]Pair, error) {
 	var found []Pair
 	for i := range pairs {
 		order := []*rig.Server{noop, postern}
@@ -129,12 +129,12 @@ func interleave(pairs int, noop, postern *rig.Server, measure func(*rig.Server) 
 		}
 		var pair Pair
 		for _, s := range order {
-			if err := warm(s); err != nil {
-				return nil, err
-			}
 			sample, err := measure(s)
 			if err != nil {
-				return nil, err
+				pair.Repeated++ // it is told: a stall of the machine, or of the server
+				if sample, err = measure(s); err != nil {
+					return nil, err
+				}
 			}
 			if s == noop {
 				pair.Noop = sample

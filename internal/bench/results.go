@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"math"
 
 	"postern/internal/bench/measure"
 )
@@ -12,21 +10,40 @@ import (
 // Results are all that a session has measured. They name neither the machine nor a
 // folder of it.
 type Results struct {
+	Machine   Machine    `json:"machine"`
 	Scenarios []Scenario `json:"scenarios"`
+	Floods    []Flood    `json:"floods"`
+	Keys      []Keys     `json:"keys"`
 }
 
 // Scenario is one kind of request under one load, measured in pairs.
 type Scenario struct {
-	Name   string `json:"name"`
-	Load   string `json:"load"`
-	Pairs  []Pair `json:"pairs"`
-	Ratios Ratios `json:"ratios"`
+	Name    string  `json:"name"`
+	Load    string  `json:"load"`
+	Noop    Figures `json:"noop"`
+	Postern Figures `json:"postern"`
+	Ratios  Figures `json:"ratios"`
+	Pairs   []Pair  `json:"pairs"`
 }
 
 // Pair is both servers under the same load, one right after the other.
 type Pair struct {
 	Noop    Sample `json:"noop"`
 	Postern Sample `json:"postern"`
+	// Repeated is how many measurements failed and were made again.
+	Repeated int `json:"repeated,omitempty"`
+}
+
+// repeated is how many measurements of the scenario were made again.
+func (s Scenario) repeated() string {
+	n := 0
+	for _, p := range s.Pairs {
+		n += p.Repeated
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d repeated", n)
 }
 
 // Sample is one server under one load. Times are in microseconds; what is said of
@@ -43,8 +60,9 @@ type Sample struct {
 	Memory    int64   `json:"memory_bytes"`
 }
 
-// Ratios are Postern's figures over those of the stock server, pair by pair.
-type Ratios struct {
+// Figures are a sample's of all pairs: of one server, or Postern's over those of the
+// stock server, pair by pair.
+type Figures struct {
 	CPU       measure.Spread `json:"cpu"`
 	PerSecond measure.Spread `json:"per_second"`
 	P50       measure.Spread `json:"p50"`
@@ -54,17 +72,18 @@ type Ratios struct {
 	Memory    measure.Spread `json:"memory"`
 }
 
-func newScenario(name, load string, pairs []Pair) Scenario {
+// figures gathers one value of each pair for each figure; a ratio to nothing is none.
+func figures(pairs []Pair, value func(p Pair, of func(Sample) float64) float64) Figures {
 	spread := func(of func(Sample) float64) measure.Spread {
-		var ratios []float64
+		var values []float64
 		for _, p := range pairs {
-			if base := of(p.Noop); base > 0 {
-				ratios = append(ratios, of(p.Postern)/base)
+			if v := value(p, of); !math.IsNaN(v) && !math.IsInf(v, 0) {
+				values = append(values, v)
 			}
 		}
-		return measure.SpreadOf(ratios...)
+		return measure.SpreadOf(values...)
 	}
-	return Scenario{Name: name, Load: load, Pairs: pairs, Ratios: Ratios{
+	return Figures{
 		CPU:       spread(func(s Sample) float64 { return s.CPU }),
 		PerSecond: spread(func(s Sample) float64 { return s.PerSecond }),
 		P50:       spread(func(s Sample) float64 { return s.P50 }),
@@ -72,16 +91,14 @@ func newScenario(name, load string, pairs []Pair) Scenario {
 		P999:      spread(func(s Sample) float64 { return s.P999 }),
 		Mallocs:   spread(func(s Sample) float64 { return s.Mallocs }),
 		Memory:    spread(func(s Sample) float64 { return float64(s.Memory) }),
-	}}
+	}
 }
 
-func (r *Results) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+func newScenario(name, load string, pairs []Pair) Scenario {
+	return Scenario{
+		Name: name, Load: load, Pairs: pairs,
+		Noop:    figures(pairs, func(p Pair, of func(Sample) float64) float64 { return of(p.Noop) }),
+		Postern: figures(pairs, func(p Pair, of func(Sample) float64) float64 { return of(p.Postern) }),
+		Ratios:  figures(pairs, func(p Pair, of func(Sample) float64) float64 { return of(p.Postern) / of(p.Noop) }),
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the results: %w", err)
-	}
-	return os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644)
 }

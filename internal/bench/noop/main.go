@@ -54,7 +54,7 @@ func run(ctx context.Context, address, metrics string) error {
 	defer server.Stop()
 	if metrics != "" {
 		expose := newMetricsServer(metrics)
-		defer expose.Close()
+		defer func() { _ = expose.Close() }()
 		go func() {
 			if err := expose.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
