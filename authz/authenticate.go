@@ -50,13 +50,13 @@ func (c *check) authenticateKey(raw string, digest identity.Digest) outcome {
 	c.out.Principal = Principal{ // known from here on, whatever is decided: the log tells whose it was
 		Method: identity.MethodAPIKey, Org: key.Org, User: key.User, Key: key.ID, Grants: key.Grants,
 	}
-	if r := evaluateKey(key, c.profile.Name, c.profile.Environment, c.now); r != reason.Unset {
+	if r := evaluateKey(&key, c.profile.Name, c.profile.Environment, c.now); r != reason.Unset {
 		return denied(r)
 	}
 	if key.User == "" {
 		return pass
 	}
-	return c.keyOwner(key)
+	return c.keyOwner(&key)
 }
 
 // keyOwner refuses a key whose user was switched off or left the organization.

@@ -150,13 +150,14 @@ type Source[K comparable, V any] interface {
 	Stale(key K, now time.Time, age time.Duration) (V, Presence)
 }
 
-// Keys tells whose an API key is.
+// Keys tells whose an API key is. A key is handed out by value: caches keep keys in
+// less memory than they take here.
 type Keys interface {
 	// Cached never blocks and answers Found, Absent or Unknown.
-	Cached(digest identity.Digest, now time.Time) (*identity.Key, Presence)
+	Cached(digest identity.Digest, now time.Time) (identity.Key, Presence)
 	// Load authenticates the raw key, which has the format's shape: Absent where
 	// no record has it. It answers like Source.Load.
-	Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (*identity.Key, Presence, error)
+	Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (identity.Key, Presence, error)
 	// Stale answers like Source.Stale.
-	Stale(digest identity.Digest, now time.Time, age time.Duration) (*identity.Key, Presence)
+	Stale(digest identity.Digest, now time.Time, age time.Duration) (identity.Key, Presence)
 }

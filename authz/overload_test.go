@@ -15,17 +15,17 @@ import (
 
 // busyKeys shed every load, or hold it.
 type busyKeys struct {
-	*memory[identity.Digest, *identity.Key]
+	memoryKeys
 	hold chan struct{} // nil: shed
 	held chan struct{}
 }
 
-func (b busyKeys) Load(context.Context, *credential.Format, string, identity.Digest) (*identity.Key, authz.Presence, error) {
+func (b busyKeys) Load(context.Context, *credential.Format, string, identity.Digest) (identity.Key, authz.Presence, error) {
 	if b.hold != nil {
 		b.held <- struct{}{}
 		<-b.hold
 	}
-	return nil, authz.Busy, errors.New("too much is under way")
+	return identity.Key{}, authz.Busy, errors.New("too much is under way")
 }
 
 func (w *world) with(t *testing.T, keys authz.Keys, most int) *authz.Engine {
@@ -49,7 +49,7 @@ func TestTheLastPlacesAreForKnownCredentials(t *testing.T) {
 		delete(w.keys.records, identity.DigestOf(strangers[i]))
 	}
 	w.keys.cold = true
-	keys := busyKeys{w.keys, make(chan struct{}), make(chan struct{})}
+	keys := busyKeys{memoryKeys{w.keys}, make(chan struct{}), make(chan struct{})}
 	engine := w.with(t, keys, 8)
 	var group sync.WaitGroup
 	for _, raw := range strangers[:6] {
@@ -107,7 +107,7 @@ func TestAMeteredRequestOfAKnownKeyIsServedInAFloodOfStrangers(t *testing.T) {
 func TestAShedKeyIsOverloadedAndNeverInvalid(t *testing.T) {
 	w := newWorld(t)
 	w.keys.cold = true
-	engine := w.with(t, busyKeys{memory: w.keys}, 8)
+	engine := w.with(t, busyKeys{memoryKeys: memoryKeys{w.keys}}, 8)
 	var d authz.Decision
 	for name, host := range map[identity.ProfileName]string{"shop": "shop.example", "patient": "patient.example"} {
 		known, stranger := w.key(t, name, nil), w.key(t, name, nil)

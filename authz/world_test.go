@@ -122,8 +122,27 @@ type memoryKeys struct {
 	*memory[identity.Digest, *identity.Key]
 }
 
-func (m memoryKeys) Load(ctx context.Context, _ *credential.Format, _ string, d identity.Digest) (*identity.Key, authz.Presence, error) {
-	return m.memory.Load(ctx, d)
+func (m memoryKeys) Load(ctx context.Context, _ *credential.Format, _ string, d identity.Digest) (identity.Key, authz.Presence, error) {
+	key, presence, err := m.memory.Load(ctx, d)
+	return value(key, presence), presence, err
+}
+
+func (m memoryKeys) Cached(d identity.Digest, now time.Time) (identity.Key, authz.Presence) {
+	key, presence := m.memory.Cached(d, now)
+	return value(key, presence), presence
+}
+
+func (m memoryKeys) Stale(d identity.Digest, now time.Time, age time.Duration) (identity.Key, authz.Presence) {
+	key, presence := m.memory.Stale(d, now, age)
+	return value(key, presence), presence
+}
+
+// value is a found key's; a nil one panics.
+func value(key *identity.Key, presence authz.Presence) identity.Key {
+	if presence != authz.Found {
+		return identity.Key{}
+	}
+	return *key
 }
 
 // verified are tokens that were verified before, by their text.

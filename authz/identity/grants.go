@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/json"
+	"iter"
 	"strings"
 )
 
@@ -12,33 +13,53 @@ const (
 	MaxGrantLength = 64
 )
 
-// Grants is an ordered set of permissions or roles. It is immutable, and keeps
-// its joined form so that a request does not build it.
+// Grants is an ordered set of permissions or roles: immutable, comparable, and kept
+// as the text of the header, so that neither a request nor a cache builds it.
 type Grants struct {
-	list   []string
 	joined string
 }
 
-// NewGrants makes a set of the given names, in order, dropping repeats.
+// NewGrants makes a set of the given names, in order, dropping repeats. No name has
+// a comma: whoever takes names from outside refuses it, and here it is dropped.
 func NewGrants(names ...string) Grants {
 	list := make([]string, 0, len(names))
 	seen := make(map[string]bool, len(names))
 	for _, name := range names {
-		if name == "" || seen[name] {
+		if name == "" || seen[name] || strings.Contains(name, ",") {
 			continue
 		}
 		seen[name] = true
 		list = append(list, name)
 	}
-	return Grants{list: list, joined: strings.Join(list, ",")}
+	return Grants{joined: strings.Join(list, ",")}
 }
 
-// List is the names in order; the caller must not change it.
-func (g Grants) List() []string { return g.list }
+// GrantsOf reads the text that String returns.
+func GrantsOf(joined string) Grants { return Grants{joined: joined} }
+
+// List is the names in order; nil for none.
+func (g Grants) List() []string {
+	if g.joined == "" {
+		return nil
+	}
+	return strings.Split(g.joined, ",")
+}
+
+// All is the names in order, one after the other.
+func (g Grants) All() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for rest := g.joined; rest != ""; {
+			var name string
+			if name, rest, _ = strings.Cut(rest, ","); !yield(name) {
+				return
+			}
+		}
+	}
+}
 
 // Has reports whether the name is in the set, byte for byte.
 func (g Grants) Has(name string) bool {
-	for _, have := range g.list {
+	for have := range g.All() {
 		if have == name {
 			return true
 		}
@@ -51,10 +72,10 @@ func (g Grants) String() string { return g.joined }
 
 // MarshalJSON writes the names as an array.
 func (g Grants) MarshalJSON() ([]byte, error) {
-	if g.list == nil {
+	if g.joined == "" {
 		return []byte("[]"), nil
 	}
-	return json.Marshal(g.list)
+	return json.Marshal(g.List())
 }
 
 // UnmarshalJSON reads an array of names.

@@ -31,7 +31,7 @@ func (p *Profile) Permits(g identity.Grants, permission string) bool {
 	if permission == "" {
 		return true
 	}
-	for _, grant := range g.List() {
+	for grant := range g.All() {
 		if includes, isRole := p.roles[grant]; isRole {
 			if slices.Contains(includes, permission) {
 				return true
@@ -88,7 +88,7 @@ func (e *expansion) keep(grants, text string) {
 
 func expand(g identity.Grants, roles map[string][]string) string {
 	var names []string
-	for _, grant := range g.List() {
+	for grant := range g.All() {
 		if includes, isRole := roles[grant]; isRole {
 			names = append(names, includes...)
 		} else {

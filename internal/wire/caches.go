@@ -20,7 +20,7 @@ import (
 type caches struct {
 	fence       *cache.Fence
 	history     *cache.History
-	keys        *cache.Tier[identity.Digest, *identity.Key]
+	keys        *cache.Tier[identity.Digest, packedKey]
 	orgs        *cache.Tier[identity.OrgID, *identity.Organization]
 	slugs       *cache.Tier[identity.OrgSlug, *identity.Organization]
 	users       *cache.Tier[identity.UserID, *identity.User]
@@ -73,7 +73,7 @@ func (c *caches) apply(change identity.Change) {
 			return
 		}
 		// The digest of a presented key is not known where only a slow hash is kept.
-		c.keys.ForgetWhere(func(_ identity.Digest, key *identity.Key) bool { return key.ID == change.Key })
+		c.keys.ForgetWhere(func(_ identity.Digest, key packedKey) bool { return key.id == change.Key })
 		c.keys.ForgetAbsent()
 	case identity.ChangeOrganization:
 		c.orgs.Forget(change.Org)
@@ -181,24 +181,46 @@ func admitted[V any](ctx context.Context, reads *admission.Limiter, read func() 
 
 // keys is the engine's Keys: the tier, and behind it the authenticator.
 type keys struct {
-	*cache.Tier[identity.Digest, *identity.Key]
+	*cache.Tier[identity.Digest, packedKey]
 	authenticator *credential.Authenticator
 }
 
+// Cached tells whose the key of the digest is, if that is known.
+func (k keys) Cached(digest identity.Digest, now time.Time) (identity.Key, authz.Presence) {
+	return unpacked(digest)(k.Tier.Cached(digest, now))
+}
+
+// Stale tells whose it was, as long ago as the age.
+func (k keys) Stale(digest identity.Digest, now time.Time, age time.Duration) (identity.Key, authz.Presence) {
+	return unpacked(digest)(k.Tier.Stale(digest, now, age))
+}
+
 // Load authenticates a raw key that is not cached.
-func (k keys) Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (*identity.Key, authz.Presence, error) {
-	return k.Tier.Load(ctx, digest, func(ctx context.Context) (*identity.Key, authz.Presence, error) {
+func (k keys) Load(ctx context.Context, format *credential.Format, raw string, digest identity.Digest) (identity.Key, authz.Presence, error) {
+	packed, presence, err := k.Tier.Load(ctx, digest, func(ctx context.Context) (packedKey, authz.Presence, error) {
 		key, err := k.authenticator.Authenticate(ctx, format, raw)
 		switch {
 		case err == nil:
-			return key, authz.Found, nil
+			return pack(key), authz.Found, nil
 		case errors.Is(err, credential.ErrNoKey):
-			return nil, authz.Absent, nil
+			return packedKey{}, authz.Absent, nil
 		case errors.Is(err, credential.ErrOverloaded), errors.Is(err, admission.ErrShed):
-			return nil, authz.Busy, err
+			return packedKey{}, authz.Busy, err
 		}
-		return nil, authz.Unavailable, err
+		return packedKey{}, authz.Unavailable, err
 	})
+	key, presence := unpacked(digest)(packed, presence)
+	return key, presence, err
+}
+
+// unpacked unpacks what was found of the digest.
+func unpacked(digest identity.Digest) func(packedKey, authz.Presence) (identity.Key, authz.Presence) {
+	return func(packed packedKey, presence authz.Presence) (identity.Key, authz.Presence) {
+		if presence != authz.Found {
+			return identity.Key{}, presence
+		}
+		return packed.unpack(digest), presence
+	}
 }
 
 // records are the key records the authenticator verifies against. A key holds a
