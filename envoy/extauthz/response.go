@@ -50,7 +50,7 @@ func appendAllowed(b []byte, d *authz.Decision) []byte {
 	b, allowed := open(b, responseAllowed)
 	b = appendHeaders(b, allowedHeaders, d.Set)
 	for _, name := range d.Remove {
-		b = appendText(b, allowedRemove, name)
+		b = appendElement(b, allowedRemove, name)
 	}
 	b = shut(b, allowed)
 	return appendMetadata(b, d)
@@ -175,6 +175,11 @@ func appendText(b []byte, number protowire.Number, value string) []byte {
 	if value == "" {
 		return b
 	}
+	return appendElement(b, number, value)
+}
+
+// appendElement writes a text of a list, whatever it is.
+func appendElement(b []byte, number protowire.Number, value string) []byte {
 	b = appendTag(b, number)
 	if len(value) < 0x80 {
 		b = append(b, byte(len(value)))
