@@ -31,6 +31,7 @@ type bench struct {
 
 // plan says how long and how often is measured.
 type plan struct {
+	short            bool
 	pairs            int           // of the main scenarios
 	few              int           // of the others
 	length           time.Duration // of one measurement, about
@@ -52,7 +53,7 @@ type plan struct {
 func newPlan(short bool) plan {
 	if short {
 		return plan{
-			pairs: 1, few: 1, length: 50 * time.Millisecond, connections: 2, streams: 8, rate: 1000,
+			short: true, pairs: 1, few: 1, length: 50 * time.Millisecond, connections: 2, streams: 8, rate: 1000,
 			connectionCounts: []int{1, 4}, keyCounts: []int{100, 1000}, routeCounts: []int{1, 10},
 			floodRates: map[string]float64{"sha256": 500, "bcrypt": 100}, floodLength: time.Second,
 			gcLength: time.Second, gcRate: 1000, collections: 4, innerCount: 1, innerTime: "10x",
@@ -66,12 +67,10 @@ func newPlan(short bool) plan {
 	}
 }
 
-// run measures everything that is wanted. Measurements through the real Envoy
-// (internal/bench/viaenvoy) are one more series here, with a field of Results of its
-// own and a table in tables.
+// run measures everything that is wanted.
 func (b *bench) run(ctx context.Context) error {
 	for _, series := range []func(context.Context) error{
-		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys, b.runInner,
+		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runRoutes, b.runKeys, b.runEnvoy, b.runInner,
 	} {
 		if err := series(ctx); err != nil {
 			return err

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"postern/authz/credential"
 	"postern/internal/bench/load"
 	"postern/internal/bench/measure"
 	"postern/internal/bench/rig"
@@ -37,6 +40,13 @@ type GC struct {
 	Late     int     `json:"not_answered_within_the_deadline"`
 }
 
+// gcPercent makes collections frequent: the server would not collect for minutes. The
+// strangers, a second, make it allocate.
+const (
+	gcPercent = 20
+	strangers = 1000
+)
+
 // runKeys measures servers with more and more keys in their caches.
 func (b *bench) runKeys(ctx context.Context) error {
 	for _, n := range b.plan.keyCounts {
@@ -52,7 +62,7 @@ func (b *bench) runKeys(ctx context.Context) error {
 }
 
 func (b *bench) cachedKeys(ctx context.Context, n int) error {
-	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{"GODEBUG=gctrace=1"}})
+	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{"GODEBUG=gctrace=1", fmt.Sprint("GOGC=", gcPercent)}})
 	if err != nil {
 		return err
 	}
@@ -67,7 +77,7 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	}
 	result := Keys{Keys: n, Rate: b.plan.gcRate}
 	anchor := cachedKey(have)
-	empty, err := b.liveHeap(ctx, p, anchor.request)
+	empty, err := b.liveHeap(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -75,7 +85,7 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	if err := b.fill(ctx, p, raw); err != nil {
 		return err
 	}
-	full, err := b.liveHeap(ctx, p, anchor.request)
+	full, err := b.liveHeap(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -149,14 +159,13 @@ func (b *bench) hotKeys(ctx context.Context, p *rig.Postern, raw []string, want 
 }
 
 // liveHeap is the least that one of several collections left which began after this
-// call: Go sets its goal to twice the live heap. Requests bring the collections about.
-func (b *bench) liveHeap(ctx context.Context, p *rig.Postern, r rig.Request) (float64, error) {
-	frame, err := r.Frame()
+// call: the goal of the next one is in proportion to it.
+func (b *bench) liveHeap(ctx context.Context, p *rig.Postern) (float64, error) {
+	o, err := b.strange(p)
 	if err != nil {
 		return 0, err
 	}
-	o := load.Options{Address: p.Address, Method: rig.Method, Connections: b.plan.connections, Streams: b.plan.streams, Requests: 1000,
-		Message: func(int) ([]byte, int) { return frame, 0 }}
+	o.Requests = strangers
 	least := math.Inf(1)
 	seen := map[float64]bool{} // when collections ended, the one before this call among them
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
@@ -166,7 +175,7 @@ func (b *bench) liveHeap(ctx context.Context, p *rig.Postern, r rig.Request) (fl
 		}
 		seen[now.Sum("go_memstats_last_gc_time_seconds", nil)] = true
 		if len(seen) > 2 {
-			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)/2)
+			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)*100/(100+gcPercent))
 		}
 		if len(seen) > b.plan.collections {
 			return least, nil
@@ -178,6 +187,20 @@ func (b *bench) liveHeap(ctx context.Context, p *rig.Postern, r rig.Request) (fl
 	return 0, fmt.Errorf("not %d garbage collections in two minutes of load", b.plan.collections)
 }
 
+// strange is a load of keys that nobody has.
+func (b *bench) strange(p *rig.Postern) (load.Options, error) {
+	format := credential.Format{Layout: credential.Opaque, Prefix: "api_", Checksum: true, Hash: credential.SHA256}
+	raw := make([]string, 20_000)
+	for i := range raw {
+		minted, err := format.Mint(rand.Reader)
+		if err != nil {
+			return load.Options{}, err
+		}
+		raw[i] = minted.Raw.Reveal()
+	}
+	return load.Options{Address: p.Address, Method: rig.Method, Connections: 1, Streams: b.plan.streams, Message: keyFrames(raw)}, nil
+}
+
 // collect sends a steady load to a few keys and tells requests that met a collection
 // from those that did not.
 func (b *bench) collect(ctx context.Context, p *rig.Postern, hot []string, want expectation) (GC, error) {
@@ -187,9 +210,16 @@ func (b *bench) collect(ctx context.Context, p *rig.Postern, hot []string, want 
 	}
 	o := load.Options{Address: p.Address, Method: rig.Method, Connections: b.plan.connections, Rate: b.plan.gcRate,
 		Requests: int(b.plan.gcRate * b.plan.gcLength.Seconds()), Message: keyFrames(hot)}
+	beside, err := b.strange(p)
+	if err != nil {
+		return GC{}, err
+	}
+	beside.Rate, beside.Requests = strangers, int(strangers*b.plan.gcLength.Seconds())
+	strange := make(chan error, 1)
+	go func() { _, err := load.Send(ctx, beside); strange <- err }()
 	result, err := load.Send(ctx, o)
 	cycles := trace.Stop()
-	if err != nil {
+	if err := errors.Join(err, <-strange); err != nil {
 		return GC{}, err
 	}
 	const share = 0.999 // the others came after their deadline, and are told

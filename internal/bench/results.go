@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"postern/internal/bench/measure"
+	"postern/internal/bench/viaenvoy"
 )
 
 // Results are all that a session has measured. They name neither the machine nor a
@@ -14,6 +15,8 @@ type Results struct {
 	Scenarios []Scenario `json:"scenarios"`
 	Floods    []Flood    `json:"floods"`
 	Keys      []Keys     `json:"keys"`
+
+	Envoy []viaenvoy.Row `json:"through_envoy"`
 }
 
 // Scenario is one kind of request under one load, measured in pairs.

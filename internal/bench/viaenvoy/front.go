@@ -14,8 +14,8 @@ const (
 	noAuth  = "no auth"
 	apiKey  = "api_key_auth"
 	jwt     = "jwt_authn"
-	stock   = "stock no-op"
-	postern = "postern"
+	stock   = Stock
+	postern = Postern
 
 	tcp  = "tcp"
 	unix = "unix"

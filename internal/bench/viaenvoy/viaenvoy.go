@@ -12,6 +12,12 @@ import (
 	"time"
 )
 
+// The fronts that are compared with each other.
+const (
+	Stock   = "stock no-op"
+	Postern = "postern"
+)
+
 // Options say what to measure with.
 type Options struct {
 	Root    string // the project's folder
