@@ -36,7 +36,7 @@ func within(ctx context.Context, class admission.Class, left time.Duration) cont
 }
 
 // enter takes a place that must be free.
-func enter(t testing.TB, l *admission.Limiter, ctx context.Context) func() {
+func enter(ctx context.Context, t testing.TB, l *admission.Limiter) func() {
 	t.Helper()
 	leave, err := l.Enter(ctx)
 	if err != nil {
@@ -53,7 +53,7 @@ type attempt struct {
 	done  bool
 }
 
-func try(l *admission.Limiter, ctx context.Context) *attempt {
+func try(ctx context.Context, l *admission.Limiter) *attempt {
 	a := &attempt{}
 	began := time.Now()
 	go func() {
@@ -70,9 +70,9 @@ func TestAPlaceThatIsFreeIsTakenAtOnceAndNoMoreThanTheLimit(t *testing.T) {
 		ctx := within(t.Context(), admission.Known, time.Second)
 		var leave []func()
 		for range 4 {
-			leave = append(leave, enter(t, l, ctx))
+			leave = append(leave, enter(ctx, t, l))
 		}
-		fifth := try(l, ctx)
+		fifth := try(ctx, l)
 		if fifth.done {
 			t.Fatalf("a fifth of four places: %v", fifth.err)
 		}
@@ -88,13 +88,13 @@ func TestKnownWorkGoesAheadAndUnseenWorkLeavesItHalfOfThePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := fixed(t, 4)
 		unseen, known := within(t.Context(), admission.Unseen, time.Second), within(t.Context(), admission.Known, time.Second)
-		first, second := enter(t, l, unseen), enter(t, l, unseen)
-		waiting := try(l, unseen)
+		first, second := enter(unseen, t, l), enter(unseen, t, l)
+		waiting := try(unseen, l)
 		if waiting.done {
 			t.Fatal("unseen work takes more than half of the places")
 		}
-		third, fourth := enter(t, l, known), enter(t, l, known)
-		ahead := try(l, known)
+		third, fourth := enter(known, t, l), enter(known, t, l)
+		ahead := try(known, l)
 		first()
 		synctest.Wait()
 		if !ahead.done || waiting.done {
@@ -117,8 +117,8 @@ func TestKnownWorkGoesAheadAndUnseenWorkLeavesItHalfOfThePlaces(t *testing.T) {
 func TestAWaiterIsShedWhenHalfOfItsTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := fixed(t, 1)
-		leave := enter(t, l, within(t.Context(), admission.Known, time.Second))
-		waiting := try(l, within(t.Context(), admission.Unseen, 400*time.Millisecond))
+		leave := enter(within(t.Context(), admission.Known, time.Second), t, l)
+		waiting := try(within(t.Context(), admission.Unseen, 400*time.Millisecond), l)
 		time.Sleep(200 * time.Millisecond)
 		synctest.Wait()
 		if !waiting.done || !errors.Is(waiting.err, admission.ErrShed) || waiting.took != 200*time.Millisecond {
@@ -136,20 +136,20 @@ func TestWhoCannotBeServedInTimeIsShedOnArrival(t *testing.T) {
 		l := fixed(t, 2)
 		ctx := within(t.Context(), admission.Known, time.Hour)
 		for range 100 { // it takes 100 ms, as far as anybody has seen
-			leave := enter(t, l, ctx)
+			leave := enter(ctx, t, l)
 			time.Sleep(100 * time.Millisecond)
 			leave()
 		}
-		first, second := enter(t, l, ctx), enter(t, l, ctx)
-		short := try(l, within(t.Context(), admission.Known, 180*time.Millisecond))
+		first, second := enter(ctx, t, l), enter(ctx, t, l)
+		short := try(within(t.Context(), admission.Known, 180*time.Millisecond), l)
 		if !short.done || !errors.Is(short.err, admission.ErrShed) || short.took != 0 {
 			t.Fatalf("with less time than it takes: %v after %v", short.err, short.took)
 		}
 		var waiting []*attempt
 		for range 3 { // 50, 100 and 150 ms to wait
-			waiting = append(waiting, try(l, within(t.Context(), admission.Known, 310*time.Millisecond)))
+			waiting = append(waiting, try(within(t.Context(), admission.Known, 310*time.Millisecond), l))
 		}
-		fourth := try(l, within(t.Context(), admission.Known, 310*time.Millisecond))
+		fourth := try(within(t.Context(), admission.Known, 310*time.Millisecond), l)
 		if !fourth.done || fourth.took != 0 {
 			t.Fatalf("behind too many: %v after %v", fourth.err, fourth.took)
 		}
@@ -170,10 +170,10 @@ func TestAStoreThatHangsIsNoticedBeforeItsFirstAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := fixed(t, 2)
 		ctx := within(t.Context(), admission.Known, time.Hour)
-		enter(t, l, ctx)
-		enter(t, l, ctx)
+		enter(ctx, t, l)
+		enter(ctx, t, l)
 		time.Sleep(250 * time.Millisecond)
-		if late := try(l, within(t.Context(), admission.Known, 475*time.Millisecond)); !late.done || !errors.Is(late.err, admission.ErrShed) {
+		if late := try(within(t.Context(), admission.Known, 475*time.Millisecond), l); !late.done || !errors.Is(late.err, admission.ErrShed) {
 			t.Fatalf("nothing has moved for 250 ms: %v, %v", late.done, late.err)
 		}
 	})
@@ -182,15 +182,15 @@ func TestAStoreThatHangsIsNoticedBeforeItsFirstAnswer(t *testing.T) {
 func TestAFullQueueShedsItsOwnClassOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := fixed(t, 1)
-		leave := enter(t, l, t.Context())
+		leave := enter(t.Context(), t, l)
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 64 {
-			try(l, ctx)
+			try(ctx, l)
 		}
-		if one := try(l, ctx); !errors.Is(one.err, admission.ErrShed) {
+		if one := try(ctx, l); !errors.Is(one.err, admission.ErrShed) {
 			t.Fatalf("the 65th: %v", one.err)
 		}
-		known := try(l, admission.AsKnown(t.Context()))
+		known := try(admission.AsKnown(t.Context()), l)
 		leave()
 		synctest.Wait()
 		if !known.done || known.err != nil {
@@ -208,21 +208,21 @@ func TestWhoeverWaitsForWorkThatComesTooLateIsToldAndTheWorkIsDone(t *testing.T)
 	synctest.Test(t, func(t *testing.T) {
 		l := fixed(t, 2)
 		for range 40 {
-			leave := enter(t, l, t.Context())
+			leave := enter(t.Context(), t, l)
 			time.Sleep(time.Second)
 			leave()
 		}
 		var told []string
 		for name, left := range map[string]time.Duration{"soon": 475 * time.Millisecond, "later": 2 * time.Second} {
 			w := admission.Work{Class: admission.Known, Deadline: time.Now().Add(left), Late: func() { told = append(told, name) }}
-			enter(t, l, w.On(t.Context()))()
+			enter(w.On(t.Context()), t, l)()
 		}
 		if !slices.Equal(told, []string{"soon"}) {
 			t.Fatalf("told: %q", told)
 		}
 		time.Sleep(6 * time.Second) // what was measured then says nothing any more
 		w := admission.Work{Deadline: time.Now().Add(time.Millisecond), Late: func() { t.Error("told by a memory that is too old") }}
-		enter(t, l, w.On(t.Context()))()
+		enter(w.On(t.Context()), t, l)()
 	})
 }
 

@@ -82,7 +82,7 @@ var service = grpc.ServiceDesc{
 }
 
 // handle reads the request, and writes the response, by the codec.
-func handle(server any, ctx context.Context, read func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+func handle(server any, ctx context.Context, read func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // the order is grpc's
 	s := server.(*Server)
 	c := s.calls.Get().(*call)
 	if err := read(c); err != nil {

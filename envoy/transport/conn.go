@@ -141,7 +141,7 @@ func (c *conn) begin() error {
 		b = appendSettings(b, c.server.options.MaxStreams, c.server.options.MaxMessage+maxFrame)
 		return appendWindowUpdate(b, 0, connWindow-firstWindow)
 	})
-	if err := c.net.SetReadDeadline(time.Now().Add(prefaceTimeout)); err != nil {
+	if err := c.net.SetReadDeadline(time.Now().Add(prefaceTimeout)); err != nil { //nolint:forbidigo // a connection is by the machine's clock
 		return err
 	}
 	preface := make([]byte, len(http2.ClientPreface))
@@ -274,7 +274,7 @@ func (c *conn) finishWhenDone() {
 // finish says that no more comes, and leaves it to the client to close: a close with
 // unread bytes would be a reset, and could overtake the last answer.
 func (c *conn) finish() {
-	_ = c.net.SetReadDeadline(time.Now().Add(finishTimeout))
+	_ = c.net.SetReadDeadline(time.Now().Add(finishTimeout)) //nolint:forbidigo // a connection is by the machine's clock
 	if half, ok := c.net.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		c.close()
 	}

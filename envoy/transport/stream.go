@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"encoding/binary"
-	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -12,8 +11,7 @@ import (
 type stream struct {
 	id       uint32
 	call     call
-	arrived  time.Time // of a call with a timeout that has to wait
-	body     []byte    // what came of it in several frames
+	body     []byte // what came of it in several frames
 	received int64
 	other    *exchange // of another method; nil: of the one that is called often
 

@@ -53,7 +53,7 @@ func (c *conn) flush() {
 }
 
 func (c *conn) send(b []byte) error {
-	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil { //nolint:forbidigo // a connection is by the machine's clock
 		return err
 	}
 	_, err := c.net.Write(b)

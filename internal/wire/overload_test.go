@@ -22,7 +22,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"postern/authz/identity"
-	"postern/authz/profile"
 	"postern/internal/config"
 	"postern/store"
 	"postern/store/sqlite"
@@ -77,7 +76,6 @@ api_keys: { prefix: pa_, checksum: true }
 type drill struct {
 	store  *slowStore
 	server *Server
-	format map[string]*profile.Profile
 	check  authv3.AuthorizationClient
 }
 

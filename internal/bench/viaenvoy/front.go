@@ -73,7 +73,7 @@ func (f *front) verify(ctx context.Context) error {
 			break
 		}
 		if ctx.Err() != nil || time.Since(began) > 10*time.Second {
-			return fmt.Errorf("%s: with the credential it answers %d (%v); see the logs", f.title(), status, err)
+			return fmt.Errorf("%s: with the credential it answers %d (%w); see the logs", f.title(), status, err)
 		}
 	}
 	want := http.StatusOK
@@ -81,13 +81,13 @@ func (f *front) verify(ctx context.Context) error {
 		want = http.StatusUnauthorized
 	}
 	if status, err := f.ask(ctx, client()); err != nil || status != want {
-		return fmt.Errorf("%s: without a credential it answers %d, want %d (%v)", f.title(), status, want, err)
+		return fmt.Errorf("%s: without a credential it answers %d, want %d (%w)", f.title(), status, want, err)
 	}
 	if !f.authenticates {
 		return nil
 	}
 	if status, err := f.ask(ctx, append(client(), "authorization: Bearer wrong")); err != nil || status != want {
-		return fmt.Errorf("%s: with a wrong credential it answers %d, want %d (%v)", f.title(), status, want, err)
+		return fmt.Errorf("%s: with a wrong credential it answers %d, want %d (%w)", f.title(), status, want, err)
 	}
 	return nil
 }
