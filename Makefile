@@ -36,7 +36,7 @@ test-unit: ## unit, conformance, golden and real-Envoy tests
 .PHONY: race
 race: ## the packages that share memory, under the race detector
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then \
-		$(GO) test -race -short -timeout 8m ./authz ./authz/token ./cache/... ./envoy/extauthz ./internal/wire; \
+		$(GO) test -race -short -timeout 8m ./authz ./authz/admission ./authz/token ./cache/... ./envoy/extauthz ./envoy/transport ./internal/wire; \
 	else \
 		echo "race: no C compiler, left out"; \
 	fi

@@ -1,12 +1,15 @@
 package wire
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/authz/admission"
 	"postern/authz/token"
+	"postern/store"
+	"postern/store/sqlite"
 )
 
 // The bounds of look-ups in the store. They begin at the connections that are there
@@ -20,12 +23,22 @@ const (
 	readQueue    = 1024
 )
 
+// readsOf are the bounds of a store's look-ups. Those of SQLite are this process's own
+// work: more of them than processors would only take turns, and strangers' half of
+// them leaves a processor to the requests that are answered from the caches.
+func readsOf(s store.Store, clock func() time.Time) admission.Options {
+	o := admission.Options{Min: minReads, Initial: initialReads, Max: maxReads, Target: readTarget, Queue: readQueue, Clock: clock}
+	if _, here := s.(*sqlite.Store); here {
+		processors := max(2, runtime.GOMAXPROCS(0))
+		o.Min, o.Initial, o.Max = processors, processors, processors
+	}
+	return o
+}
+
 // newLimiters makes the bounds that the slow paths share, with their metrics:
 // one for all look-ups in the store, one for all verifications of tokens.
-func newLimiters(registry prometheus.Registerer, clock func() time.Time) (reads, verifications *admission.Limiter, err error) {
-	reads, err = admission.New(admission.Options{
-		Min: minReads, Initial: initialReads, Max: maxReads, Target: readTarget, Queue: readQueue, Clock: clock,
-	})
+func newLimiters(s store.Store, registry prometheus.Registerer, clock func() time.Time) (reads, verifications *admission.Limiter, err error) {
+	reads, err = admission.New(readsOf(s, clock))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -124,7 +124,7 @@ func (s *Server) makeEngine(ctx context.Context, set *profile.Set, panicked func
 	if err := ensureSigningKeys(ctx, s.store, set, ring, time.Now); err != nil {
 		return err
 	}
-	reads, verifications, err := newLimiters(s.registry, time.Now)
+	reads, verifications, err := newLimiters(s.store, s.registry, time.Now)
 	if err != nil {
 		return err
 	}
