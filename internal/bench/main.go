@@ -44,19 +44,24 @@ func run(ctx context.Context, short bool, only string, to report) error {
 	if err := b.findCPUs(); err != nil {
 		return err
 	}
-	if err := b.run(ctx); err != nil {
-		return err // the folder stays: what failed may name a log in it
-	}
-	failed := errors.Join(b.failures...)
-	if failed == nil {
-		defer r.Close()
-	}
-	if b.measured == 0 {
-		return fmt.Errorf("-only %q matches nothing; the names are those that a run prints", only)
-	}
 	if short {
 		to = report{out: r.Path("bench"), docs: r.Path("docs")}
 	}
 	b.results.Machine = describe(ctx)
-	return errors.Join(failed, b.write(to))
+	if err := b.run(ctx, func() error {
+		if b.measured == 0 {
+			return nil
+		}
+		return b.write(to)
+	}); err != nil {
+		return err // the folder stays: what failed may name a log in it
+	}
+	if b.measured == 0 {
+		return fmt.Errorf("-only %q matches nothing; the names are those that a run prints", only)
+	}
+	failed := errors.Join(b.failures...)
+	if failed == nil {
+		r.Close()
+	}
+	return failed
 }

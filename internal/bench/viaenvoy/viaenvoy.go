@@ -74,7 +74,7 @@ func planOf(short bool) plan {
 	if short {
 		return plan{rounds: 1, length: 200 * time.Millisecond, concurrency: []int{1, 2}, clients: 8, pace: 2}
 	}
-	return plan{rounds: 5, length: 2 * time.Second, concurrency: []int{1, 2}, clients: 32, pace: 5}
+	return plan{rounds: 5, length: 1500 * time.Millisecond, concurrency: []int{1, 2}, clients: 32, pace: 5}
 }
 
 // sample is one front in one round.
