@@ -37,6 +37,8 @@ func TestTheDrillsKnowAWrongAnswer(t *testing.T) {
 		{"an unknown key is refused", stranger(), 0, "a", 401, "invalid_credential", right},
 		{"an unknown key is allowed", stranger(), 0, "a", 200, "allowed", wrong},
 		{"the store is away", active(), 0, "a", 503, "unavailable", unavailable},
+		{"the store is too slow", active(), 0, "a", 503, "overloaded", unavailable},
+		{"a 401 because the store is too slow", active(), 0, "a", 401, "overloaded", wrong},
 		{"a 401 because the store is away", active(), 0, "a", 401, "unavailable", wrong},
 		{"nobody answers", active(), 0, "a", 0, "", unanswered},
 	} {

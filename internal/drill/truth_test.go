@@ -81,7 +81,7 @@ func (k *key) judge(a answer) verdict {
 	switch {
 	case a.status == 0:
 		return unanswered
-	case a.status == http.StatusServiceUnavailable && a.reason == "unavailable":
+	case a.status == http.StatusServiceUnavailable && (a.reason == "unavailable" || a.reason == "overloaded"): // could not be asked, or was not in time
 		return unavailable
 	case a.status == http.StatusOK && k.mayAllow(a),
 		a.status == http.StatusUnauthorized && a.reason == "revoked" && asked,
