@@ -2,7 +2,6 @@ package viaenvoy
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"postern/internal/bench/measure"
 )
 
 // load is what h2load is to send by HTTP/1.1.
@@ -170,38 +171,11 @@ func spreadOf(values []float64) Spread {
 	return Spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1]}
 }
 
-// tick is the unit of the times in /proc/PID/stat: USER_HZ is 100 wherever Go runs on
-// Linux.
-const tick = 10 * time.Millisecond
-
 // cpu is the processor time that a process has used, in user space and the kernel;
 // of no process, 0, it is none.
 func cpu(pid int) (time.Duration, error) {
 	if pid == 0 {
 		return 0, nil
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("processor time: %w", err)
-	}
-	return parseStat(text)
-}
-
-// parseStat adds utime and stime, the fields 14 and 15. The second field is the
-// program's name in parentheses, which may hold spaces and parentheses itself.
-func parseStat(text []byte) (time.Duration, error) {
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])) // from the third on
-	const user, system = 14 - 3, 15 - 3
-	if len(fields) <= system {
-		return 0, fmt.Errorf("processor time: %q has too few fields", text)
-	}
-	var sum time.Duration
-	for _, field := range []string{fields[user], fields[system]} {
-		ticks, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("processor time: %q: %w", text, err)
-		}
-		sum += time.Duration(ticks) * tick
-	}
-	return sum, nil
+	return measure.CPU(pid)
 }
