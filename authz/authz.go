@@ -32,6 +32,9 @@ type Input struct {
 	// Headers are the received fields: all of them, or at least the ones the
 	// profile declares and every name that collides with a protected one.
 	Headers []Field
+	// Stripped says that the gateway has taken every protected name from the request,
+	// but for those in Headers, so that no other needs to be removed.
+	Stripped bool
 	// At is when the request arrived, by the engine's clock, which Decide then need
 	// not read; zero: not known.
 	At time.Time

@@ -220,6 +220,27 @@ func TestEveryAllowSetsOrRemovesEveryIdentityHeader(t *testing.T) {
 	}
 }
 
+func TestOfWhatTheGatewayHasStrippedOnlyWhatItLeftIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	key := w.key(t, "shop", nil)
+	for stripped, want := range map[bool]bool{true: false, false: true} {
+		in := request("shop.example", "GET", "/status", "authorization", "Bearer "+key, "x.user.id", "evil", "x-original-url", "/evil")
+		in.Stripped = stripped
+		d := w.both(t, in)
+		if d.Reason != reason.Public {
+			t.Fatalf("stripped is %v: %v", stripped, d.Reason)
+		}
+		for _, name := range []string{"authorization", "x.user.id", "x-original-url"} {
+			if !slices.Contains(d.Remove, name) {
+				t.Errorf("stripped is %v: %q was received, and removed is only %q", stripped, name, d.Remove)
+			}
+		}
+		if slices.Contains(d.Remove, "x-user-id") != want {
+			t.Errorf("stripped is %v: removed is %q", stripped, d.Remove)
+		}
+	}
+}
+
 func TestACredentialCookieIsTakenOutAndTheOthersStay(t *testing.T) {
 	w := newWorld(t)
 	session := w.token("shop", "t", nil)

@@ -57,11 +57,12 @@ func (c *check) set(name, value string) {
 	}
 }
 
-// remove lists every protected name that is not set, and every received name
-// that an upstream may read as a protected one.
+// remove lists every protected name that is not set, or where the gateway has
+// stripped them what it left of them, and every received name that an upstream may
+// read as a protected one.
 func (c *check) remove() {
 	for _, name := range c.profile.Upstream.Protected {
-		if name != c.keep && !c.isSet(name) {
+		if name != c.keep && !c.isSet(name) && (!c.in.Stripped || c.received(name)) {
 			c.out.Remove = append(c.out.Remove, name)
 		}
 	}
@@ -70,6 +71,15 @@ func (c *check) remove() {
 			c.out.Remove = append(c.out.Remove, name)
 		}
 	}
+}
+
+func (c *check) received(name string) bool {
+	for i := range c.in.Headers {
+		if c.in.Headers[i].Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *check) isSet(name string) bool {

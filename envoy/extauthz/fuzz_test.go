@@ -49,7 +49,7 @@ func FuzzRequestIsReadAsTheGeneratedTypeReadsIt(f *testing.F) {
 			sortFields(e.in.Headers)
 		}
 		if got := e.in; got.Profile != want.Profile || got.ID != want.ID || got.Method != want.Method || got.Path != want.Path ||
-			got.Host != want.Host || !slices.Equal(got.Headers, want.Headers) || got.DryRun {
+			got.Host != want.Host || got.Stripped != want.Stripped || !slices.Equal(got.Headers, want.Headers) || got.DryRun {
 			t.Fatalf("read %+v\nwant %+v", got, want)
 		}
 	})
@@ -79,7 +79,7 @@ func requestSeeds(f *testing.F) [][]byte {
 	}
 	full := &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Source: peer, Destination: peer, Request: &authv3.AttributeContext_Request{Time: timestamppb.New(time.Unix(1, 2)), Http: http},
-		ContextExtensions: map[string]string{"profile": "authenta", "other": "x"}, MetadataContext: metadata, RouteMetadataContext: metadata,
+		ContextExtensions: map[string]string{"profile": "authenta", "answer": "short", "other": "x"}, MetadataContext: metadata, RouteMetadataContext: metadata,
 		TlsSession: &authv3.AttributeContext_TLSSession{Sni: "sni"},
 	}}
 	withRaw := proto.CloneOf(full)
@@ -138,6 +138,7 @@ func TestMessagesMayLieInEachOtherAsDeepAsTheGeneratedTypeAllows(t *testing.T) {
 // that the generated types make.
 func FuzzResponseIsWhatTheGeneratedTypeWrites(f *testing.F) {
 	f.Add(true, uint8(1), "x-org-id\x00o1\x00x-permissions\x00READ,WRITE", "authorization\x00x_org_id", "o1", "gold", "u1", "k1", 403, "{}", false, false)
+	f.Add(true, uint8(1), "x-org-id\x00o1", "authorization", "o1", "gold", "u1", "k1", 128, "", false, false)
 	f.Add(false, uint8(14), "", "", "", "\xff", "", "", 401, strings.Repeat("b", 300), true, true)
 	f.Add(false, uint8(3), "a\x00"+strings.Repeat("v", 200), strings.Repeat("n\x00", 90), strings.Repeat("o", 20_000), "", "", "", 0, "", false, false)
 	e := &engine{}
@@ -162,12 +163,15 @@ func FuzzResponseIsWhatTheGeneratedTypeWrites(f *testing.F) {
 		if allow {
 			e.verdict = authz.Allow
 		}
-		request := raw("content-type", "application/json")
+		request, short := raw("content-type", "application/json"), status&128 != 0
 		if grpc {
 			request = raw("content-type", "application/grpc")
 		}
+		if short {
+			request.Attributes.ContextExtensions = map[string]string{"answer": "short"}
+		}
 		server.log.Reset()
-		got, want := server.check(t, request), referenceResponse(allow, &d, grpc)
+		got, want := server.check(t, request), referenceResponse(allow, &d, grpc, short)
 		if !proto.Equal(got, want) {
 			t.Fatalf("wrote %v\nwant  %v", got, want)
 		}

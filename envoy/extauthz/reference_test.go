@@ -23,8 +23,8 @@ func referenceInput(request *authv3.CheckRequest) authz.Input {
 	attributes := request.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
 	in := authz.Input{
-		Profile: attributes.GetContextExtensions()["profile"],
-		ID:      http.GetId(), Method: http.GetMethod(), Path: http.GetPath(), Host: http.GetHost(),
+		Profile: attributes.GetContextExtensions()["profile"], Stripped: attributes.GetContextExtensions()["answer"] == "short",
+		ID: http.GetId(), Method: http.GetMethod(), Path: http.GetPath(), Host: http.GetHost(),
 	}
 	add := func(name, value string) {
 		if name != "" && name[0] != ':' {
@@ -47,14 +47,18 @@ func referenceInput(request *authv3.CheckRequest) authz.Input {
 	return in
 }
 
-func referenceResponse(allow bool, d *authz.Decision, grpc bool) *authv3.CheckResponse {
+func referenceResponse(allow bool, d *authz.Decision, grpc, short bool) *authv3.CheckResponse {
 	if allow {
+		metadata := referenceMetadata(d)
+		if short {
+			metadata = nil
+		}
 		return &authv3.CheckResponse{
 			Status: &status.Status{Code: int32(codes.OK)},
 			HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: &authv3.OkHttpResponse{
 				Headers: referenceHeaders(d.Set), HeadersToRemove: d.Remove,
 			}},
-			DynamicMetadata: referenceMetadata(d),
+			DynamicMetadata: metadata,
 		}
 	}
 	headers, body := d.Answer.Headers, d.Answer.Body

@@ -11,9 +11,14 @@ import (
 	"postern/authz"
 )
 
-// profileExtension is the context extension by which a route's configuration
-// names the profile.
-const profileExtension = "profile"
+// The context extensions by which a route's configuration names the profile, and
+// wants short answers to its allows: it strips the protected names itself, and needs
+// no metadata.
+const (
+	profileExtension = "profile"
+	answerExtension  = "answer"
+	answerShort      = "short"
+)
 
 // The fields that are read, by their numbers (service/auth/v3, config/core/v3).
 const (
@@ -114,10 +119,16 @@ func (d *decoder) readAttributes(b []byte, r *reading) bool {
 			return d.readRequest(value, r)
 		case attributesExtensions:
 			extension, ok := readEntry(value)
-			if ok && extension.Name == profileExtension {
-				r.in.Profile = extension.Value
+			if !ok {
+				return false
 			}
-			return ok
+			switch extension.Name {
+			case profileExtension:
+				r.in.Profile = extension.Value
+			case answerExtension:
+				r.in.Stripped = extension.Value == answerShort
+			}
+			return true
 		}
 		return d.attributes.accepts(number, value, maxDepth-2)
 	})

@@ -180,7 +180,7 @@ func (s *Server) answer(ctx context.Context, c *call, in *authz.Input, verdict a
 	s.recorder.Observe(decision, ended, elapsed)
 	s.journal.Write(ctx, in, decision, elapsed)
 	if verdict == authz.Allow {
-		return appendAllowed(response, decision)
+		return appendAllowed(response, decision, in.Stripped)
 	}
 	return appendDenied(response, decision, speaksGRPC(in))
 }

@@ -143,6 +143,24 @@ func TestAnAllowOverwritesAndNeverAppends(t *testing.T) {
 	}
 }
 
+func TestOnlyTheWordAsksForAShortAnswer(t *testing.T) {
+	e := &engine{verdict: authz.Allow, decision: authz.Decision{Reason: reason.Allowed}}
+	f := serve(t, e)
+	for value, short := range map[string]bool{"short": true, "": false, "Short": false, "long": false} {
+		request := raw()
+		request.Attributes.ContextExtensions = map[string]string{"answer": value}
+		if response := f.check(t, request); (response.GetDynamicMetadata() == nil) != short || e.in.Stripped != short {
+			t.Errorf("answer is %q: stripped is %v, the response %v", value, e.in.Stripped, response)
+		}
+	}
+	e.verdict, e.decision.Answer = authz.Deny, profile.Closed(reason.Forbidden)
+	request := raw("x-a", "b")
+	request.Attributes.ContextExtensions = map[string]string{"answer": "short"}
+	if response := f.check(t, request); response.GetDynamicMetadata() == nil {
+		t.Error("a denial says nothing to the access log")
+	}
+}
+
 func TestAnAllowThatCameTooLateIsADenial(t *testing.T) {
 	e := &engine{verdict: authz.Allow, decision: authz.Decision{Reason: reason.Allowed}}
 	f := serve(t, e)

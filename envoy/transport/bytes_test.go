@@ -141,6 +141,53 @@ func TestHeadersAreReadAnewWhenTheTableChanges(t *testing.T) {
 	}
 }
 
+// stopping answers as echo does, but waits before it reads on from a message "stop".
+type stopping struct {
+	echo
+	goOn chan struct{}
+}
+
+func (s *stopping) Try(request, response []byte) ([]byte, func(context.Context, []byte) []byte) {
+	if string(request) == "stop" {
+		<-s.goOn
+	}
+	return s.echo.Try(request, response)
+}
+
+// Calls that arrive together need not all be answered before the first answers are
+// sent.
+func TestAnswersAreSentWhileMoreCallsAreAnswered(t *testing.T) {
+	unary := &stopping{goOn: make(chan struct{})}
+	c := serve(t, nil, func(o *transport.Options) { o.Unary = unary }).connect(t)
+	goOn := sync.OnceFunc(func() { close(unary.goOn) })
+	t.Cleanup(goOn) // or the server would not stop
+	c.begin(t, 1)   // alone, so that the server has seen the prefaces
+	if err := c.WriteData(1, true, []byte("\x00\x00\x00\x00\x01a")); err != nil {
+		t.Fatal(err)
+	}
+	c.status(t, 1)
+	var together bytes.Buffer
+	to := http2.NewFramer(&together, nil)
+	for stream := uint32(3); stream < 63; stream += 2 {
+		message := "\x00\x00\x00\x00\x01a"
+		if stream == 61 {
+			message = "\x00\x00\x00\x00\x04stop"
+		}
+		_ = to.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: callBlock(), EndHeaders: true})
+		_ = to.WriteData(stream, true, []byte(message))
+	}
+	if _, err := c.Write(together.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.status(t, 3); got != "0" {
+		t.Errorf("status %s", got)
+	}
+	goOn()
+	if got := c.status(t, 61); got != "0" {
+		t.Errorf("status %s", got)
+	}
+}
+
 func TestAClientThatDoesNotReadHoldsUpNobodyElse(t *testing.T) {
 	s := serve(t, &echo{large: 200_000}, nil)
 	greedy := s.connect(t, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})

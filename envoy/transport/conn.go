@@ -49,6 +49,7 @@ type conn struct {
 	head     head
 	unread   int // received, and the client was not told of it
 	response []byte
+	answered int       // since the last were sent
 	free     []*stream // to be used again
 	handlers sync.WaitGroup
 
@@ -93,6 +94,7 @@ type flushing struct{ *conn }
 
 func (f flushing) Read(p []byte) (int, error) {
 	f.flush()
+	f.answered = 0
 	return f.net.Read(p)
 }
 

@@ -195,6 +195,10 @@ func (c *conn) complete(s *stream, b []byte) error {
 	return nil
 }
 
+// maxAnswered is how many calls are answered before the answers are sent, though more
+// calls have been read: the client works on them meanwhile.
+const maxAnswered = 16
+
 // run answers a call of the method that is called often.
 func (c *conn) run(s *stream, message []byte) {
 	switch {
@@ -213,6 +217,10 @@ func (c *conn) run(s *stream, message []byte) {
 		c.response = answer
 		if c.respond(s, answer) {
 			c.free = append(c.free, s)
+		}
+		if c.answered++; c.answered >= maxAnswered {
+			c.flush()
+			c.answered = 0
 		}
 		return
 	}

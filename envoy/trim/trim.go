@@ -100,6 +100,7 @@ func (h Headers) YAML() string {
 	for _, line := range h.lines() {
 		fmt.Fprintf(&text, "            %s\\\n", line)
 	}
-	text.WriteString("            \"\n")
+	text.WriteString("            \"\n" +
+		"# Beside the profile of each route (check_settings), because of the two above.\n# context_extensions: { profile: NAME, answer: short }\n")
 	return text.String()
 }
