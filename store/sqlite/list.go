@@ -31,7 +31,7 @@ func (l *listing) equal(column, value string) {
 }
 
 // readPage answers the listing: the page, and the cursor of the next.
-func readPage[T any](ctx context.Context, db *sql.DB, l listing, page store.Page,
+func readPage[T any](ctx context.Context, db querier, l listing, page store.Page,
 	scan func(row) (T, error), place func(T) cursor.Position,
 ) ([]T, string, error) {
 	if err := page.Validate(); err != nil {

@@ -42,7 +42,7 @@ type Options struct {
 // the commits of its own process.
 type Store struct {
 	writes *sql.DB // one connection
-	reads  *sql.DB
+	reads  *prepared
 	clock  func() time.Time
 	wakes  feed.Hub // of the change feed
 	beats  feed.Hub // of the replicas
@@ -72,7 +72,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
-	s := &Store{writes: writes, reads: reads, clock: o.Clock}
+	s := &Store{writes: writes, reads: newPrepared(reads), clock: o.Clock}
 	if s.clock == nil {
 		s.clock = time.Now //nolint:forbidigo // the default of what is injected
 	}

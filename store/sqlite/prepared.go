@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+)
+
+// maxPrepared bounds the statements that are kept. Lists are asked for in more ways
+// than that; what is asked for once for a request is not.
+const maxPrepared = 64
+
+// prepared is a pool whose queries are parsed once for each connection: to parse one
+// takes SQLite longer than to look a key up.
+type prepared struct {
+	*sql.DB
+	mu         sync.RWMutex
+	statements map[string]*sql.Stmt
+}
+
+func newPrepared(db *sql.DB) *prepared {
+	return &prepared{DB: db, statements: map[string]*sql.Stmt{}}
+}
+
+// statement returns the query's, and nil where it is not kept.
+func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
+	p.mu.RLock()
+	kept, full := p.statements[query], len(p.statements) >= maxPrepared
+	p.mu.RUnlock()
+	if kept != nil || full {
+		return kept
+	}
+	made, err := p.PrepareContext(ctx, query)
+	if err != nil {
+		return nil // the query itself will say why
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if kept := p.statements[query]; kept != nil { // somebody was quicker
+		_ = made.Close()
+		return kept
+	}
+	p.statements[query] = made
+	return made
+}
+
+// QueryRowContext hides that of the pool.
+func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if kept := p.statement(ctx, query); kept != nil {
+		return kept.QueryRowContext(ctx, args...)
+	}
+	return p.DB.QueryRowContext(ctx, query, args...)
+}
+
+// QueryContext hides that of the pool.
+func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if kept := p.statement(ctx, query); kept != nil {
+		return kept.QueryContext(ctx, args...)
+	}
+	return p.DB.QueryContext(ctx, query, args...)
+}
+
+// Close closes the statements and the pool.
+func (p *prepared) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all error
+	for query, kept := range p.statements {
+		all = errors.Join(all, kept.Close())
+		delete(p.statements, query)
+	}
+	return errors.Join(all, p.DB.Close())
+}
