@@ -63,7 +63,7 @@ func newPlan(short bool) plan {
 	return plan{
 		pairs: 5, few: 2, length: 2 * time.Second, connections: 4, streams: 16, rate: 2500,
 		connectionCounts: []int{1, 4, 16, 64}, keyCounts: []int{1000, 100_000, 1_000_000}, routeCounts: []int{1, 10, 100, 1000},
-		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 500}, floodLength: 8 * time.Second,
+		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 2500}, floodLength: 6 * time.Second,
 		gcLength: 12 * time.Second, gcRate: 4000, collections: 6, innerCount: 5, innerTime: "200ms",
 	}
 }

@@ -52,6 +52,7 @@ func (r *Results) envoyTable(text *strings.Builder) {
 	}
 	text.WriteString("## Through the real Envoy\n\nThe same request of some twenty headers through each front, in one run. Envoy answers itself behind its filters, so that no upstream is measured. " +
 		"Throughput and processor time are at saturation, the times at a fixed rate; what is added is over no authentication at all. " +
+		"Each round has a new Envoy: one and the same front can be a fifth slower in one than in another. " +
 		"The stock server is configured as users do it; Postern is the fast reference configuration (envoy/fast.yaml). " +
 		"Envoy's own filters ask nobody and are faster than any server can be: they know no revocation, no organization and no credits.\n\n" +
 		"| Front | Transport | Envoy's threads | Requests/s | Throughput ratio | p50 µs | Added p50 µs | p99 µs | CPU µs of Envoy | of the server | CPU ratio, both |\n|---|---|---|---|---|---|---|---|---|---|---|\n")

@@ -70,7 +70,7 @@ func (b *bench) flood(ctx context.Context, p *pairOfServers, hash string, rate f
 	}
 	result := Flood{Format: hash, GoodRate: rate / share, FloodRate: rate - rate/share}
 	var quiet, loud, ratios []float64
-	for range b.plan.few {
+	for range b.plan.pairs {
 		frames, err := render(n, func(i int) (rig.Request, error) {
 			minted, err := format.Mint(rand.Reader)
 			request := target.request

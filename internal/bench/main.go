@@ -11,10 +11,14 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"syscall"
 
 	"postern/internal/bench/rig"
 )
+
+// waiting is how many connections of the loads keep a rate at once, at most.
+const waiting = 8
 
 func main() {
 	short := flag.Bool("short", false, "only see that everything works; the figures say nothing")
@@ -22,6 +26,9 @@ func main() {
 	out := flag.String("out", "bench", "folder for the results")
 	docs := flag.String("docs", "docs", "folder for benchmarks.md and its pictures")
 	flag.Parse()
+	// A connection that waits in the kernel for its next request keeps a P of Go's
+	// scheduler meanwhile. With one for each, an answer never waits for a free one.
+	runtime.GOMAXPROCS(runtime.NumCPU() + waiting)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *short, *only, report{out: *out, docs: *docs})
 	stop()

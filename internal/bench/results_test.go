@@ -34,19 +34,20 @@ func TestRatiosAreTakenWithinEachPair(t *testing.T) {
 	}
 }
 
-func TestARequestIsInACycleWhereAnyPartOfItIs(t *testing.T) {
+func TestARequestIsInACycleThatIsUnderWayWhenItIsAskedFor(t *testing.T) {
 	began := time.Unix(100, 0)
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	result := load.Result{Began: began, Answers: []load.Answer{
 		{At: ms(0), Took: ms(5)},   // before
-		{At: ms(8), Took: ms(40)},  // into it
-		{At: ms(15), Took: ms(1)},  // within
-		{At: ms(19), Took: ms(9)},  // out of it
+		{At: ms(8), Took: ms(40)},  // before, and into it
+		{At: ms(10), Took: ms(1)},  // within
+		{At: ms(19), Took: ms(9)},  // within, and out of it
+		{At: ms(20), Took: ms(1)},  // after
 		{At: ms(25), Took: ms(2)},  // after
 		{At: ms(5), Took: ms(100)}, // all around it
 	}}
 	got := divide(result, []measure.Cycle{{Began: began.Add(ms(10)), Took: ms(10)}})
-	if got.Share != 4.0/6 || got.P99In != 100_000 || got.P99Out != 5000 || got.Cycles != 1 || got.CycleMS != 10 {
+	if got.Share != 2.0/7 || got.P99In != 9000 || got.P99Out != 100_000 || got.P99 != 100_000 || got.Cycles != 1 || got.CycleMS != 10 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -33,7 +33,7 @@ const (
 type site struct {
 	options   Options
 	reference []byte
-	fronts    []front
+	token     string
 	servers   []server
 	stops     []func()
 }
@@ -52,9 +52,8 @@ func (s *site) stop() {
 	}
 }
 
-// start runs the servers, and for each concurrency an Envoy with all fronts: while
-// one is measured the others are idle.
-func (s *site) start(ctx context.Context, concurrency []int) (err error) {
+// start runs the servers.
+func (s *site) start(ctx context.Context) (err error) {
 	if s.reference, err = os.ReadFile(filepath.Join(s.options.Root, "envoy", "fast.yaml")); err != nil {
 		return err
 	}
@@ -73,16 +72,8 @@ func (s *site) start(ctx context.Context, concurrency []int) (err error) {
 	if err != nil {
 		return err
 	}
-	token, err := signer.Mint(map[string]any{"sub": "user", "aud": audience}, time.Hour)
-	if err != nil {
-		return err
-	}
-	for _, threads := range concurrency {
-		if err := s.startEnvoy(ctx, threads, token); err != nil {
-			return err
-		}
-	}
-	return nil
+	s.token, err = signer.Mint(map[string]any{"sub": "user", "aud": audience}, time.Hour)
+	return err
 }
 
 func (s *site) address(name, transport string) (string, error) {
@@ -182,10 +173,10 @@ func createKey(ctx context.Context, admin string) (string, error) {
 	return created.GetSecret(), err
 }
 
-// startEnvoy runs one with a listener for each front.
-func (s *site) startEnvoy(ctx context.Context, threads int, token string) error {
+// startEnvoy runs one with a listener for each front: while one is measured the others
+// are idle. In which order Envoy makes them differs from round to round.
+func (s *site) startEnvoy(ctx context.Context, threads, round int) (fronts []front, stop func(), err error) {
 	var listeners, clusters []object
-	var fronts []front
 	add := func(f front, listen func(name string, port int) (object, error)) error {
 		port, err := testenv.FreePort()
 		if err != nil {
@@ -199,7 +190,7 @@ func (s *site) startEnvoy(ctx context.Context, threads int, token string) error 
 	key := s.servers[len(s.servers)-1].key
 	jwks, err := os.ReadFile(filepath.Join(s.options.State, "issuer.jwks.json"))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	own := func(filters ...object) func(string, int) (object, error) {
 		return func(name string, port int) (object, error) { return listener(name, port, filters...), nil }
@@ -210,10 +201,10 @@ func (s *site) startEnvoy(ctx context.Context, threads int, token string) error 
 	}{
 		{front{name: noAuth, credential: key}, own()},
 		{front{name: apiKey, credential: key, authenticates: true}, own(apiKeyFilter(key))},
-		{front{name: jwt, credential: token, authenticates: true}, own(jwtFilter(iss, audience, string(jwks)))},
+		{front{name: jwt, credential: s.token, authenticates: true}, own(jwtFilter(iss, audience, string(jwks)))},
 	} {
 		if err := add(one.front, one.listen); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
 	for _, server := range s.servers {
@@ -233,23 +224,23 @@ func (s *site) startEnvoy(ctx context.Context, threads int, token string) error 
 			return l, err
 		})
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
+	at := round % len(listeners)
+	listeners = slices.Concat(listeners[at:], listeners[:at])
 	config, err := bootstrap(s.reference, listeners, clusters)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	envoy, err := testenv.StartEnvoy(ctx, testenv.EnvoyOptions{
-		Binary: s.options.Envoy, Config: config, Dir: filepath.Join(s.options.State, fmt.Sprintf("envoy-%d", threads)), Concurrency: threads,
+		Binary: s.options.Envoy, Config: config, Dir: filepath.Join(s.options.State, fmt.Sprintf("envoy-%d-%d", threads, round)), Concurrency: threads,
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	s.stops = append(s.stops, func() { envoy.Stop(10 * time.Second) })
 	for i := range fronts {
 		fronts[i].envoyPID = envoy.PID()
 	}
-	s.fronts = append(s.fronts, fronts...)
-	return nil
+	return fronts, func() { envoy.Stop(10 * time.Second) }, nil
 }

@@ -74,7 +74,7 @@ func planOf(short bool) plan {
 	if short {
 		return plan{rounds: 1, length: 200 * time.Millisecond, concurrency: []int{1, 2}, clients: 8, pace: 2}
 	}
-	return plan{rounds: 5, length: 1500 * time.Millisecond, concurrency: []int{1, 2}, clients: 32, pace: 5}
+	return plan{rounds: 7, length: 1500 * time.Millisecond, concurrency: []int{1, 2}, clients: 32, pace: 5}
 }
 
 // sample is one front in one round.
@@ -83,40 +83,65 @@ type sample struct {
 	other                                     int
 }
 
-// Measure starts all fronts, sees that each answers as it should, and measures them
-// in turn, in an order that shifts from round to round, so that what the machine does
-// meanwhile falls on all of them.
+// Measure starts the servers and in each round an Envoy with all fronts, sees that each
+// answers as it should, and measures them in turn, in an order that shifts from round to
+// round, so that what the machine does meanwhile falls on all of them. A front of one
+// Envoy can be a fifth slower than the same front of another, for as long as both run,
+// so each round has a new one.
 func Measure(ctx context.Context, o Options) (_ []Row, err error) {
 	p := planOf(o.Short)
 	s := &site{options: o}
 	defer s.stop()
-	if err := s.start(ctx, p.concurrency); err != nil {
+	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
-	for i := range s.fronts {
-		if err := s.fronts[i].verify(ctx); err != nil {
+	var all []front
+	var samples [][]sample
+	for _, threads := range p.concurrency {
+		var fronts []front
+		var measured [][]sample
+		for round := range p.rounds {
+			if fronts, err = s.round(ctx, p, threads, round, &measured); err != nil {
+				return nil, err
+			}
+		}
+		all, samples = append(all, fronts...), append(samples, measured...)
+	}
+	return rows(all, samples, p), nil
+}
+
+// round measures each front of a new Envoy once, and adds to what was measured.
+func (s *site) round(ctx context.Context, p plan, threads, round int, measured *[][]sample) ([]front, error) {
+	fronts, stop, err := s.startEnvoy(ctx, threads, round)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	if *measured == nil {
+		*measured = make([][]sample, len(fronts))
+	}
+	for i := range fronts {
+		at := (i + round*3) % len(fronts)
+		if err := fronts[at].verify(ctx); err != nil {
 			return nil, err
 		}
-	}
-	fmt.Fprintf(o.Log, "%d fronts answer as they should; %d rounds\n", len(s.fronts), p.rounds)
-	samples := make([][]sample, len(s.fronts))
-	for round := range p.rounds {
-		for i := range s.fronts {
-			at := (i + round*3) % len(s.fronts)
-			one, err := s.fronts[at].measure(ctx, p, filepath.Join(o.State, "requests.log"))
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.fronts[at].title(), err)
-			}
-			samples[at] = append(samples[at], one)
-			fmt.Fprintf(o.Log, "round %d: %-24s %6.0f requests/s, p50 %4.0f µs, CPU of Envoy %3.0f µs, of the server %3.0f µs\n",
-				round+1, s.fronts[at].title(), one.throughput, one.p50, one.envoyCPU, one.serverCPU)
+		one, err := fronts[at].measure(ctx, p, filepath.Join(s.options.State, "requests.log"))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", fronts[at].title(), err)
 		}
+		(*measured)[at] = append((*measured)[at], one)
+		fmt.Fprintf(s.options.Log, "round %d: %-24s %6.0f requests/s, p50 %4.0f µs, CPU of Envoy %3.0f µs, of the server %3.0f µs\n",
+			round+1, fronts[at].title(), one.throughput, one.p50, one.envoyCPU, one.serverCPU)
 	}
-	return rows(s.fronts, samples, p), nil
+	return fronts, nil
 }
 
 // measure loads a front as fast as it answers, and then at the fixed rate.
 func (f *front) measure(ctx context.Context, p plan, log string) (sample, error) {
+	warm := load{url: f.url, headers: f.headers(), clients: p.clients, length: p.length / 5}
+	if _, err := warm.run(ctx); err != nil {
+		return sample{}, err
+	}
 	before, err := f.cpu()
 	if err != nil {
 		return sample{}, err
