@@ -38,7 +38,7 @@ func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if kept := p.statements[query]; kept != nil { // somebody was quicker
-		_ = made.Close()
+		defer func() { _ = made.Close() }()
 		return kept
 	}
 	p.statements[query] = made
@@ -47,7 +47,7 @@ func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
 
 // QueryRowContext hides that of the pool.
 func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if kept := p.statement(ctx, query); kept != nil {
+	if kept := p.statement(ctx, query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
 		return kept.QueryRowContext(ctx, args...)
 	}
 	return p.DB.QueryRowContext(ctx, query, args...)
@@ -55,7 +55,7 @@ func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...an
 
 // QueryContext hides that of the pool.
 func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if kept := p.statement(ctx, query); kept != nil {
+	if kept := p.statement(ctx, query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
 		return kept.QueryContext(ctx, args...)
 	}
 	return p.DB.QueryContext(ctx, query, args...)
