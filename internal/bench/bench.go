@@ -18,6 +18,7 @@ import (
 type bench struct {
 	rig            *rig.Rig
 	plan           plan
+	gogc           int // of the servers in whose collections requests are measured
 	only           *regexp.Regexp
 	log            io.Writer
 	all            string // every processor that may be used, as taskset takes them

@@ -25,6 +25,7 @@ type Keys struct {
 	Rate        float64        `json:"per_second"`
 	CPU         measure.Spread `json:"cpu_us"`
 	P99         measure.Spread `json:"p99_us"`
+	GOGC        int            `json:"gogc"`
 	GC          GC             `json:"gc"`
 }
 
@@ -42,12 +43,9 @@ type GC struct {
 	Late     int     `json:"not_answered_within_the_deadline"`
 }
 
-// gcPercent makes collections frequent: the server would not collect for minutes. The
-// strangers, a second, make it allocate.
-const (
-	gcPercent = 20
-	strangers = 1000
-)
+// strangers, a second, make the server allocate. It would not collect for minutes
+// otherwise, and where it has its usual GOGC it still does so seldom.
+const strangers = 1000
 
 // runKeys measures servers with more and more keys in their caches.
 func (b *bench) runKeys(ctx context.Context) error {
@@ -64,7 +62,7 @@ func (b *bench) runKeys(ctx context.Context) error {
 }
 
 func (b *bench) cachedKeys(ctx context.Context, n int) error {
-	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{"GODEBUG=gctrace=1", fmt.Sprint("GOGC=", gcPercent)}})
+	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{"GODEBUG=gctrace=1", fmt.Sprint("GOGC=", b.gogc)}})
 	if err != nil {
 		return err
 	}
@@ -77,7 +75,7 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	result := Keys{Keys: n, Rate: b.plan.gcRate}
+	result := Keys{Keys: n, Rate: b.plan.gcRate, GOGC: b.gogc}
 	anchor := cachedKey(have)
 	empty, err := b.liveHeap(ctx, p)
 	if err != nil {
@@ -177,7 +175,7 @@ func (b *bench) liveHeap(ctx context.Context, p *rig.Postern) (float64, error) {
 		}
 		seen[now.Sum("go_memstats_last_gc_time_seconds", nil)] = true
 		if len(seen) > 2 {
-			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)*100/(100+gcPercent))
+			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)*100/(100+float64(b.gogc)))
 		}
 		if len(seen) > b.plan.collections {
 			return least, nil
