@@ -7,12 +7,10 @@ import (
 	"sync"
 )
 
-// maxPrepared bounds the statements that are kept. Lists are asked for in more ways
-// than that; what is asked for once for a request is not.
-const maxPrepared = 64
-
-// prepared is a pool whose queries are parsed once for each connection: to parse one
-// takes SQLite longer than to look a key up.
+// prepared is a pool whose queries for one row are parsed once for each connection:
+// to parse one takes SQLite longer than to look a key up. There are some twenty of
+// them. Queries for several rows are not kept, because a list's text depends on what
+// is asked for.
 type prepared struct {
 	*sql.DB
 	mu         sync.RWMutex
@@ -23,12 +21,12 @@ func newPrepared(db *sql.DB) *prepared {
 	return &prepared{DB: db, statements: map[string]*sql.Stmt{}}
 }
 
-// statement returns the query's, and nil where it is not kept.
+// statement returns the query's, and nil where it cannot be made.
 func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
 	p.mu.RLock()
-	kept, full := p.statements[query], len(p.statements) >= maxPrepared
+	kept := p.statements[query]
 	p.mu.RUnlock()
-	if kept != nil || full {
+	if kept != nil {
 		return kept
 	}
 	made, err := p.PrepareContext(ctx, query)
@@ -51,14 +49,6 @@ func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...an
 		return kept.QueryRowContext(ctx, args...)
 	}
 	return p.DB.QueryRowContext(ctx, query, args...)
-}
-
-// QueryContext hides that of the pool.
-func (p *prepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if kept := p.statement(ctx, query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
-		return kept.QueryContext(ctx, args...)
-	}
-	return p.DB.QueryContext(ctx, query, args...)
 }
 
 // Close closes the statements and the pool.
