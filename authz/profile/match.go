@@ -62,11 +62,16 @@ func (p *Profile) Match(method, path string, vars *Vars) (*Route, bool) {
 	index := methodIndex(method)
 	route := p.router.find(path[1:], index, view{})
 	escaped, folds := scan(path)
-	if escaped || folds || p.router.hasUpper {
-		for _, v := range [...]view{{fold: true}, {decode: true}, {fold: true, decode: true}} {
-			if p.router.find(path[1:], index, v) != route {
-				return nil, false
-			}
+	readings := [...]view{{fold: true}, {decode: true}, {fold: true, decode: true}}
+	others := readings[:0]
+	if escaped {
+		others = readings[:]
+	} else if folds || p.router.hasUpper {
+		others = readings[:1]
+	}
+	for _, v := range others {
+		if p.router.find(path[1:], index, v) != route {
+			return nil, false
 		}
 	}
 	if route == nil {
@@ -100,16 +105,14 @@ type router struct {
 
 // node is a position in the tree of patterns.
 type node struct {
-	literals []literal
+	// literals are found by their text: one each.
+	literals map[string][]*node
+	// folded are the same in lower case and without dots at the end: some may meet.
+	folded   map[string][]*node
 	variable *node
 	rest     *ends
 	// ends are the routes of a path that stops here, without and with a slash.
 	ends [2]ends
-}
-
-type literal struct {
-	text string
-	node *node
 }
 
 type ends [methodCount]*Route
@@ -125,11 +128,8 @@ func (n *node) find(path string, method int, v view) *Route {
 	if text == "" {
 		return nil
 	}
-	for i := range n.literals {
-		if !v.same(text, n.literals[i].text) {
-			continue
-		}
-		if r := n.literals[i].node.step(tail, more, method, v); r != nil {
+	for _, literal := range n.read(text, v) {
+		if r := literal.step(tail, more, method, v); r != nil {
 			return r
 		}
 	}
@@ -154,35 +154,38 @@ func (n *node) step(tail string, more bool, method int, v view) *Route {
 // view is a way to read a path that an upstream may have.
 type view struct{ fold, decode bool }
 
-// same reports whether a segment, read this way, is the literal.
-func (v view) same(text, literal string) bool {
-	if !v.fold && !v.decode {
-		return text == literal
+// longLiteral has room in find without an allocation.
+const longLiteral = 128
+
+// read finds the literals that a segment is when it is read this way.
+func (n *node) read(segment string, v view) []*node {
+	if v == (view{}) {
+		return n.literals[segment]
 	}
+	var room [longLiteral]byte
+	text := room[:0]
 	if v.fold {
-		text, literal = strings.TrimRight(text, "."), strings.TrimRight(literal, ".")
+		segment = strings.TrimRight(segment, ".")
 	}
-	n := 0
-	for i := 0; i < len(text); i++ {
-		b := text[i]
-		if v.decode && b == '%' && i+2 < len(text) {
-			b = unhex(text[i+1])<<4 | unhex(text[i+2])
+	for i := 0; i < len(segment); i++ {
+		b := segment[i]
+		if v.decode && b == '%' && i+2 < len(segment) {
+			b = unhex(segment[i+1])<<4 | unhex(segment[i+2])
 			i += 2
 		}
-		if n == len(literal) {
-			return false
-		}
-		c := literal[n]
 		if v.fold {
-			b, c = lower(b), lower(c)
+			b = lower(b)
 		}
-		if b != c {
-			return false
-		}
-		n++
+		text = append(text, b)
 	}
-	return n == len(literal)
+	if v.fold {
+		return n.folded[string(text)]
+	}
+	return n.literals[string(text)]
 }
+
+// fold is a literal as an upstream reads it that folds case and drops dots.
+func fold(literal string) string { return strings.ToLower(strings.TrimRight(literal, ".")) }
 
 // unhex is the value of a hexadecimal digit; the path gate has refused others.
 func unhex(b byte) byte {

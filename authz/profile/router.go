@@ -57,13 +57,15 @@ func (r *router) insert(route *Route, written, twins map[*ends][]*Route) {
 }
 
 func (n *node) literal(text string) *node {
-	for i := range n.literals {
-		if n.literals[i].text == text {
-			return n.literals[i].node
-		}
+	if same := n.literals[text]; len(same) > 0 {
+		return same[0]
+	}
+	if n.literals == nil {
+		n.literals, n.folded = map[string][]*node{}, map[string][]*node{}
 	}
 	child := &node{}
-	n.literals = append(n.literals, literal{text, child})
+	n.literals[text] = []*node{child}
+	n.folded[fold(text)] = append(n.folded[fold(text)], child)
 	return child
 }
 
