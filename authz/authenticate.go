@@ -76,16 +76,16 @@ func (c *check) authenticateToken(raw string, digest identity.Digest) outcome {
 	if tokens == nil {
 		return denied(reason.InvalidCredential)
 	}
-	claims, cached := tokens.Cached(digest, c.now)
+	claims, r, cached := tokens.Cached(digest, c.now)
+	var cause error
 	if !cached {
 		if !c.blocking {
 			return outcome{needIO: true}
 		}
-		var r reason.Reason
-		var cause error
-		if claims, r, cause = tokens.Verify(c.ctx, raw, digest); r != reason.Unset {
-			return outcome{reason: r, cause: cause}
-		}
+		claims, r, cause = tokens.Verify(c.ctx, raw, digest)
+	}
+	if r != reason.Unset {
+		return outcome{reason: r, cause: cause}
 	}
 	return c.tokenHolder(claims)
 }

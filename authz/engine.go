@@ -18,8 +18,9 @@ import (
 
 // Tokens verifies the tokens of one profile.
 type Tokens interface {
-	// Cached answers from what was verified before, without blocking.
-	Cached(digest identity.Digest, now time.Time) (*token.Claims, bool)
+	// Cached answers from what was verified before, without blocking: claims, or
+	// none and why the token is refused. It is false for what must be verified.
+	Cached(digest identity.Digest, now time.Time) (*token.Claims, reason.Reason, bool)
 	// Seen reports a token that was verified before and is remembered; never blocks.
 	Seen(digest identity.Digest) bool
 	// Verify may block for an issuer's keys. reason.Unset means valid.

@@ -153,9 +153,9 @@ type verified struct {
 	broken error
 }
 
-func (v *verified) Cached(d identity.Digest, now time.Time) (*token.Claims, bool) {
+func (v *verified) Cached(d identity.Digest, now time.Time) (*token.Claims, reason.Reason, bool) {
 	c, ok := v.claims[d]
-	return c, ok && !v.cold && now.Before(c.ExpiresAt)
+	return c, reason.Unset, ok && !v.cold && now.Before(c.ExpiresAt)
 }
 
 func (v *verified) Seen(d identity.Digest) bool {

@@ -99,7 +99,7 @@ func TestNoForgedOrUnfitTokenIsAccepted(t *testing.T) {
 			if len(test.raw) > 0 && strings.Contains(err.Error(), test.raw) {
 				t.Fatal("the error holds the token")
 			}
-			if _, cached := v.Cached(identity.DigestOf(test.raw), epoch); cached {
+			if claims, why, cached := v.Cached(identity.DigestOf(test.raw), epoch); claims != nil || cached && why == reason.Unset {
 				t.Fatal("a refusal was cached as a success")
 			}
 		})

@@ -9,8 +9,10 @@ import (
 
 const shards = 16
 
-// cache keeps verified tokens by their digest until an absolute time. A full
-// shard forgets its older half: what is lost is verified again.
+// cache keeps what was found of tokens with a good signature, by their digest, until
+// an absolute time: claims, or nil for a token that had expired. Forgeries are not
+// kept, so they displace nothing. A full shard forgets its older half: what is lost
+// is verified again.
 type cache struct {
 	half   int // entries in each half of a shard
 	shards [shards]shard

@@ -24,7 +24,8 @@ const (
 
 // Options bound a Verifier. Zero values take the defaults.
 type Options struct {
-	// CacheSize is how many verified tokens are kept, about; 8192 by default.
+	// CacheSize is how many verified tokens are kept, expired ones among them, about;
+	// 8192 by default.
 	CacheSize int
 	// CacheTTL is how long, 10 s by default and at most.
 	CacheTTL time.Duration
@@ -137,9 +138,14 @@ func newParser(r *rule, clock func() time.Time) *jwt.Parser {
 }
 
 // Cached answers from what was verified before, without blocking or allocating:
-// never beyond the token's exp nor the cache's absolute time.
-func (v *Verifier) Cached(digest identity.Digest, now time.Time) (*Claims, bool) {
-	return v.cache.get(digest, now)
+// claims never beyond the token's exp nor the cache's absolute time, and no claims
+// with reason.Expired. It is false for what must be verified.
+func (v *Verifier) Cached(digest identity.Digest, now time.Time) (*Claims, reason.Reason, bool) {
+	claims, ok := v.cache.get(digest, now)
+	if ok && claims == nil {
+		return nil, reason.Expired, true
+	}
+	return claims, reason.Unset, ok
 }
 
 // Seen reports whether the token was verified before and is remembered, though it
@@ -148,7 +154,7 @@ func (v *Verifier) Seen(digest identity.Digest) bool { return v.cache.has(digest
 
 // Verify verifies a token whose digest is given. reason.Unset means valid; else it
 // is MalformedCredential, InvalidCredential, Expired, Unavailable or Overloaded, and
-// the error tells the private cause. It may block within the context, for an
+// the error, where there is one, tells the private cause. It may block within the context, for an
 // issuer's keys and then for its turn.
 func (v *Verifier) Verify(ctx context.Context, raw string, digest identity.Digest) (*Claims, reason.Reason, error) {
 	parts, err := takeApart(raw)
@@ -168,15 +174,18 @@ func (v *Verifier) Verify(ctx context.Context, raw string, digest identity.Diges
 		return nil, why, fmt.Errorf("verifying a token of %q: %w", r.name, err)
 	}
 	defer leave()
-	if claims, ok := v.cache.get(digest, v.clock()); ok { // another request with it was quicker
-		return claims, reason.Unset, nil
+	if claims, why, ok := v.Cached(digest, v.clock()); ok { // another request with it was quicker
+		return claims, why, nil
 	}
 	claims, why, err := r.verify(raw, key)
+	now := v.clock()
+	until := now.Add(v.ttl)
+	if why == reason.Expired { // a client that does not notice sends it again and again
+		v.cache.put(digest, nil, until)
+	}
 	if err != nil {
 		return nil, why, fmt.Errorf("verifying a token of %q: %w", r.name, err)
 	}
-	now := v.clock()
-	until := now.Add(v.ttl)
 	if claims.ExpiresAt.Before(until) {
 		until = claims.ExpiresAt
 	}

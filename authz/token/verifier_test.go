@@ -166,16 +166,16 @@ func TestAVerifiedTokenIsCachedUntilItsExpiryAndNoLongerThanTheTTL(t *testing.T)
 			v := newVerifier(t, newRing(t), foreignKeys(), newClock())
 			raw := signForeign(t, jwt.MapClaims{"exp": epoch.Add(test.expires).Unix()})
 			digest := identity.DigestOf(raw)
-			if _, cached := v.Cached(digest, epoch); cached {
+			if _, _, cached := v.Cached(digest, epoch); cached {
 				t.Fatal("cached before it was verified")
 			}
 			verified, _, _ := verify(t, v, raw)
 			for at := time.Duration(0); at < test.until; at += time.Second { // use does not prolong it
-				if claims, cached := v.Cached(digest, epoch.Add(at)); !cached || claims != verified {
+				if claims, why, cached := v.Cached(digest, epoch.Add(at)); !cached || why != reason.Unset || claims != verified {
 					t.Fatalf("not cached after %v", at)
 				}
 			}
-			if _, cached := v.Cached(digest, epoch.Add(test.until)); cached {
+			if _, _, cached := v.Cached(digest, epoch.Add(test.until)); cached {
 				t.Fatalf("still cached after %v", test.until)
 			}
 		})
@@ -186,10 +186,46 @@ func TestAVerifiedTokenIsCachedUntilItsExpiryAndNoLongerThanTheTTL(t *testing.T)
 		if _, why, err := verify(t, v, raw); why != reason.Unset {
 			t.Fatal(why, err)
 		}
-		if _, cached := v.Cached(identity.DigestOf(raw), epoch); cached {
+		if _, _, cached := v.Cached(identity.DigestOf(raw), epoch); cached {
 			t.Fatal("cached beyond its expiry")
 		}
 	})
+}
+
+func TestAnExpiredTokenIsRefusedFromTheCacheAndAForgedOneIsNot(t *testing.T) {
+	for name, test := range map[string]struct {
+		raw    string
+		why    reason.Reason
+		cached bool
+	}{
+		"expired": {signForeign(t, jwt.MapClaims{"exp": epoch.Add(-time.Hour).Unix()}), reason.Expired, true},
+		"expired and for another audience": {
+			signForeign(t, jwt.MapClaims{"exp": epoch.Add(-time.Hour).Unix(), "aud": "another"}), reason.InvalidCredential, false,
+		},
+		"expired and signed by another": {
+			withSignatureOf(signForeign(t, nil), signForeign(t, jwt.MapClaims{"exp": epoch.Add(-time.Hour).Unix()})), reason.InvalidCredential, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVerifier(t, newRing(t), foreignKeys(), newClock())
+			digest := identity.DigestOf(test.raw)
+			if _, why, _ := verify(t, v, test.raw); why != test.why {
+				t.Fatalf("%v, not %v", why, test.why)
+			}
+			claims, why, cached := v.Cached(digest, epoch.Add(9*time.Second))
+			if claims != nil || cached != test.cached || cached && why != reason.Expired {
+				t.Fatalf("%v, %v, cached %v", claims, why, cached)
+			}
+			if _, _, cached := v.Cached(digest, epoch.Add(10*time.Second)); cached {
+				t.Fatal("still cached after the TTL")
+			}
+		})
+	}
+}
+
+// withSignatureOf gives a token the signature of another.
+func withSignatureOf(other, raw string) string {
+	return raw[:strings.LastIndex(raw, ".")] + other[strings.LastIndex(other, "."):]
 }
 
 func TestTheCacheIsBoundedAndReadWithoutAllocating(t *testing.T) {
@@ -204,7 +240,7 @@ func TestTheCacheIsBoundedAndReadWithoutAllocating(t *testing.T) {
 		t.Fatal(why, err)
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if _, cached := v.Cached(digest, epoch); !cached {
+		if _, _, cached := v.Cached(digest, epoch); !cached {
 			t.Fatal("not cached")
 		}
 	}); n != 0 {
@@ -218,7 +254,7 @@ func TestTheCacheIsBoundedAndReadWithoutAllocating(t *testing.T) {
 		}
 	}
 	for i := range 200 {
-		if _, cached := v.Cached(identity.Digest{0, byte(i)}, epoch); cached {
+		if _, _, cached := v.Cached(identity.Digest{0, byte(i)}, epoch); cached {
 			kept++
 		}
 	}
