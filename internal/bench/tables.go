@@ -18,7 +18,7 @@ func groups() []group {
 		{"socket/", "Over a Unix socket", "At saturation."},
 		{"deny/", "Denials, at saturation", "Every denial is written to the decision log, an allow only one time in a hundred."},
 		{"uncached/", "Tokens that were not seen before", "Each token is sent once; those of other issuers differ by a claim and have no jti."},
-		{"metered/", "A metered route", "Every request has an id of its own and is charged, in a transaction that is flushed to the disk."},
+		{"metered/", "A metered route", "Every request has an id of its own and is charged, in a transaction that is flushed to the disk; with SQLite those that wait at the same time share one."},
 		{"shared/", "Keys that are not remembered", "Each key is asked for once within the life of the caches."},
 		{"connections/", "More connections", "A cached key at saturation."},
 		{"routes/", "More routes in the profile", "A cached key at saturation; the request is for the last of the routes."},

@@ -83,7 +83,7 @@ func TestEveryLookUpUsesAnIndex(t *testing.T) {
 		"tokens of a user":      `SELECT * FROM tokens WHERE user_id = ? AND revoked_at IS NULL ORDER BY issued_at, id`,
 		"refusal":               selectRefusal,
 		"resource by id":        selectResourceByID,
-		"debit":                 debit,
+		"debit":                 debitAccount,
 		"request in force":      `SELECT * ` + inForce,
 		"account":               selectAccount,
 		"ledger":                `SELECT * FROM credit_ledger WHERE org_id = ? AND (id) > (?) ORDER BY id LIMIT ?`,

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math"
 	"strconv"
@@ -36,7 +35,7 @@ func scanLedgerEntry(r row) (store.LedgerEntry, error) {
 }
 
 // addEntry writes a movement into the ledger.
-func addEntry(ctx context.Context, tx *sql.Tx, e store.LedgerEntry) (store.LedgerEntry, error) {
+func addEntry(ctx context.Context, tx *transaction, e store.LedgerEntry) (store.LedgerEntry, error) {
 	return scanLedgerEntry(tx.QueryRowContext(ctx, insertLedger,
 		e.Org, e.Kind, e.Amount, e.BalanceAfter, e.Key, e.RequestID, e.Note, instant(e.At)))
 }
@@ -66,7 +65,7 @@ func (s *Store) TopUp(ctx context.Context, by store.Actor, org identity.OrgID, a
 		if err != nil {
 			return store.Account{}, err
 		}
-		_, err = addEntry(ctx, tx.Tx, store.LedgerEntry{
+		_, err = addEntry(ctx, tx.transaction, store.LedgerEntry{
 			Org: org, Kind: store.LedgerTopUp, Amount: amount, BalanceAfter: account.Balance, Note: note, At: s.orNow(at),
 		})
 		return account, err

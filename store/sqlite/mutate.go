@@ -16,7 +16,7 @@ type row interface{ Scan(into ...any) error }
 
 // mutation is an open write transaction with the records it must leave behind.
 type mutation struct {
-	*sql.Tx
+	*transaction
 	by      store.Actor
 	at      time.Time
 	changed bool
@@ -38,8 +38,8 @@ func mutate[T any](ctx context.Context, s *Store, by store.Actor, run func(tx *m
 		var none T
 		return none, err
 	}
-	result, err := transact(ctx, s.writes, func(tx *sql.Tx) (T, error) {
-		m := &mutation{Tx: tx, by: by, at: s.now()}
+	result, err := transact(ctx, s.writes, func(tx *transaction) (T, error) {
+		m := &mutation{transaction: tx, by: by, at: s.now()}
 		result, err := run(m)
 		changed = m.changed
 		return result, err
@@ -51,12 +51,14 @@ func mutate[T any](ctx context.Context, s *Store, by store.Actor, run func(tx *m
 }
 
 // transact commits what run did if it succeeds.
-func transact[T any](ctx context.Context, db *sql.DB, run func(tx *sql.Tx) (T, error)) (T, error) {
+func transact[T any](ctx context.Context, pool *prepared, run func(tx *transaction) (T, error)) (T, error) {
 	var none T
-	tx, err := db.BeginTx(ctx, nil)
+	begun, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return none, err
 	}
+	tx := &transaction{Tx: begun, pool: pool}
+	defer tx.ended(ctx)
 	result, err := run(tx)
 	if err != nil {
 		if undo := tx.Rollback(); undo != nil && !errors.Is(undo, sql.ErrTxDone) {

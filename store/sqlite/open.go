@@ -41,8 +41,9 @@ type Options struct {
 // several processes of one machine may open the same file; Wake tells only of
 // the commits of its own process.
 type Store struct {
-	writes *sql.DB // one connection
+	writes *prepared // one connection
 	reads  *prepared
+	debits debits
 	clock  func() time.Time
 	wakes  feed.Hub // of the change feed
 	beats  feed.Hub // of the replicas
@@ -72,7 +73,7 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writes.Close())
 	}
-	s := &Store{writes: writes, reads: newPrepared(reads), clock: o.Clock}
+	s := &Store{writes: newPrepared(writes), reads: newPrepared(reads), clock: o.Clock}
 	if s.clock == nil {
 		s.clock = time.Now //nolint:forbidigo // the default of what is injected
 	}

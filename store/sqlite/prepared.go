@@ -23,10 +23,7 @@ func newPrepared(db *sql.DB) *prepared {
 
 // statement returns the query's, and nil where it cannot be made.
 func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
-	p.mu.RLock()
-	kept := p.statements[query]
-	p.mu.RUnlock()
-	if kept != nil {
+	if kept := p.known(query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
 		return kept
 	}
 	made, err := p.PrepareContext(ctx, query)
@@ -41,6 +38,13 @@ func (p *prepared) statement(ctx context.Context, query string) *sql.Stmt {
 	}
 	p.statements[query] = made
 	return made
+}
+
+// known returns the query's, if it was made before.
+func (p *prepared) known(query string) *sql.Stmt {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.statements[query]
 }
 
 // QueryRowContext hides that of the pool.
@@ -61,4 +65,28 @@ func (p *prepared) Close() error {
 		delete(p.statements, query)
 	}
 	return errors.Join(all, p.DB.Close())
+}
+
+// transaction is an open write transaction. There is one connection for writing, so
+// what is not parsed yet is remembered and parsed for the next one, after its end.
+type transaction struct {
+	*sql.Tx
+	pool *prepared
+	late []string
+}
+
+// QueryRowContext hides that of the transaction.
+func (tx *transaction) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if kept := tx.pool.known(query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
+		return tx.StmtContext(ctx, kept).QueryRowContext(ctx, args...)
+	}
+	tx.late = append(tx.late, query)
+	return tx.Tx.QueryRowContext(ctx, query, args...)
+}
+
+// ended parses what the transaction had to do without.
+func (tx *transaction) ended(ctx context.Context) {
+	for _, query := range tx.late {
+		tx.pool.statement(ctx, query) //nolint:sqlclosecheck // it is closed with the pool
+	}
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"postern/store"
@@ -16,7 +15,7 @@ const (
 
 // Prune implements store.Pruner.
 func (s *Store) Prune(ctx context.Context, p store.Pruning) (bool, error) {
-	more, err := transact(ctx, s.writes, func(tx *sql.Tx) (bool, error) {
+	more, err := transact(ctx, s.writes, func(tx *transaction) (bool, error) {
 		changes, err := pruneChanges(ctx, tx, p.Changes)
 		if err != nil {
 			return false, err
@@ -27,7 +26,7 @@ func (s *Store) Prune(ctx context.Context, p store.Pruning) (bool, error) {
 	return more, failed(ctx, err, "prune")
 }
 
-func pruneChanges(ctx context.Context, tx *sql.Tx, before time.Time) (bool, error) {
+func pruneChanges(ctx context.Context, tx *transaction, before time.Time) (bool, error) {
 	oldest, err := readAll(ctx, tx, scanEntry, oldestChanges, feed.PruneLook)
 	if err != nil {
 		return false, err
@@ -49,7 +48,7 @@ func scanEntry(r row) (feed.Entry, error) {
 	return e, err
 }
 
-func forgetRequests(ctx context.Context, tx *sql.Tx, before time.Time) (bool, error) {
+func forgetRequests(ctx context.Context, tx *transaction, before time.Time) (bool, error) {
 	_, err := tx.ExecContext(ctx, `UPDATE credit_ledger SET forgotten = TRUE WHERE id IN (SELECT id `+oldDebits+` ORDER BY at LIMIT ?2)`,
 		instant(before), feed.PruneStep)
 	if err != nil {

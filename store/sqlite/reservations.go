@@ -17,13 +17,13 @@ const (
 	inForce = `FROM credit_ledger WHERE org_id = ?1 AND request_id = ?2 
 		AND kind = 'debit' AND released_by IS NULL AND NOT forgotten`
 
-	// debit is the whole decision. The second bound keeps an overdrawn balance
+	// debitAccount is the whole decision. The second bound keeps an overdrawn balance
 	// within an integer.
-	debit = `UPDATE credit_accounts SET balance = balance - ?3
+	debitAccount = `UPDATE credit_accounts SET balance = balance - ?3
 		WHERE org_id = ?1 AND (balance >= ?3 OR (pay_as_you_go AND balance >= ?4))
 		AND NOT EXISTS (SELECT 1 ` + inForce + `)
 		RETURNING balance`
-	credit = `UPDATE credit_accounts SET balance = balance + ? WHERE org_id = ? RETURNING balance`
+	creditAccount = `UPDATE credit_accounts SET balance = balance + ? WHERE org_id = ? RETURNING balance`
 )
 
 // outcome is the answer to a reservation that was not refused.
@@ -38,14 +38,14 @@ func (s *Store) Reserve(ctx context.Context, r store.Reservation) (identity.Cred
 		return 0, false, failed(ctx, err, "reserve credits of organization %q", r.Org)
 	}
 	r.At = s.orNow(r.At)
-	done, err := transact(ctx, s.writes, func(tx *sql.Tx) (outcome, error) { return reserve(ctx, tx, r) })
+	done, err := s.charge(ctx, r)
 	return done.balance, done.charged, failed(ctx, err, "reserve credits of organization %q", r.Org)
 }
 
-func reserve(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, error) {
+func reserve(ctx context.Context, tx *transaction, r store.Reservation) (outcome, error) {
 	var balance identity.Credits
 	floor := math.MinInt64 + int64(r.Cost)
-	err := tx.QueryRowContext(ctx, debit, r.Org, r.RequestID, r.Cost, floor).Scan(&balance)
+	err := tx.QueryRowContext(ctx, debitAccount, r.Org, r.RequestID, r.Cost, floor).Scan(&balance)
 	if errors.Is(err, sql.ErrNoRows) {
 		return notDebited(ctx, tx, r)
 	}
@@ -60,7 +60,7 @@ func reserve(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, err
 }
 
 // notDebited finds out why the debit found no account to change.
-func notDebited(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, error) {
+func notDebited(ctx context.Context, tx *transaction, r store.Reservation) (outcome, error) {
 	account, err := scanAccount(tx.QueryRowContext(ctx, selectAccount, r.Org))
 	if err != nil {
 		return outcome{}, err
@@ -80,14 +80,14 @@ func notDebited(ctx context.Context, tx *sql.Tx, r store.Reservation) (outcome, 
 func (s *Store) Release(ctx context.Context, r store.Reservation) error {
 	err := valid.Present("request id", r.RequestID)
 	if err == nil {
-		_, err = transact(ctx, s.writes, func(tx *sql.Tx) (bool, error) { return release(ctx, tx, r, s.now()) })
+		_, err = transact(ctx, s.writes, func(tx *transaction) (bool, error) { return release(ctx, tx, r, s.now()) })
 	}
 	return failed(ctx, err, "release credits of organization %q", r.Org)
 }
 
 // release gives back what was charged, whatever the reservation says of the
 // cost, and reports whether there was anything to give back.
-func release(ctx context.Context, tx *sql.Tx, r store.Reservation, at time.Time) (bool, error) {
+func release(ctx context.Context, tx *transaction, r store.Reservation, at time.Time) (bool, error) {
 	charged, err := scanLedgerEntry(tx.QueryRowContext(ctx, `SELECT `+ledgerColumns+` `+inForce, r.Org, r.RequestID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, ctx.Err()
@@ -96,7 +96,7 @@ func release(ctx context.Context, tx *sql.Tx, r store.Reservation, at time.Time)
 		return false, err
 	}
 	var balance identity.Credits
-	if err := tx.QueryRowContext(ctx, credit, -charged.Amount, r.Org).Scan(&balance); err != nil {
+	if err := tx.QueryRowContext(ctx, creditAccount, -charged.Amount, r.Org).Scan(&balance); err != nil {
 		return false, err
 	}
 	given, err := addEntry(ctx, tx, store.LedgerEntry{

@@ -19,7 +19,7 @@ const addUsage = `INSERT INTO key_usage (key_id, count, last_at) SELECT id, ?2, 
 
 // AddUsage implements store.Usages.
 func (s *Store) AddUsage(ctx context.Context, usages []identity.Usage) error {
-	_, err := transact(ctx, s.writes, func(tx *sql.Tx) (struct{}, error) {
+	_, err := transact(ctx, s.writes, func(tx *transaction) (struct{}, error) {
 		for _, u := range usages {
 			_, err := tx.ExecContext(ctx, addUsage, u.Key, min(u.Count, math.MaxInt64), instant(u.LastAt))
 			if err != nil {
