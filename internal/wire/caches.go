@@ -73,7 +73,7 @@ func (c *caches) apply(change identity.Change) {
 			return
 		}
 		// The digest of a presented key is not known where only a slow hash is kept.
-		c.keys.ForgetWhere(func(_ identity.Digest, key packedKey) bool { return key.id == change.Key })
+		c.keys.ForgetWhere(func(_ identity.Digest, key packedKey) bool { return key.id() == change.Key })
 		c.keys.ForgetAbsent()
 	case identity.ChangeOrganization:
 		c.orgs.Forget(change.Org)

@@ -21,7 +21,7 @@ type sharing struct {
 
 // share puts the shared cache between every tier and the store.
 func (c *caches) share(s sharing) {
-	level(c, c.keys, s, "key", identity.Digest.String, func(_ identity.Digest, v packedKey) []cache.Subject { return one(cache.KeySubject(v.id)) })
+	level(c, c.keys, s, "key", identity.Digest.String, func(_ identity.Digest, v packedKey) []cache.Subject { return one(cache.KeySubject(v.id())) })
 	level(c, c.orgs, s, "org", text[identity.OrgID], func(_ identity.OrgID, v *identity.Organization) []cache.Subject {
 		return one(cache.OrganizationSubject(v.ID))
 	})

@@ -13,11 +13,11 @@ import (
 // of what they say is said by many: that is kept once. The digest is the cache's key.
 type packedKey struct {
 	shared   unique.Handle[sharedFacts]
-	id       identity.KeyID
-	user     identity.UserID
-	expires  int64 // Unix nanoseconds; 0: never
-	revoked  int64 // likewise; 0: not revoked
+	names    string // the key's id, then the user's
+	expires  int64  // Unix nanoseconds; 0: never
+	revoked  int64  // likewise; 0: not revoked
 	revision identity.Revision
+	idLength uint32
 	disabled bool
 }
 
@@ -32,9 +32,8 @@ type sharedFacts struct {
 // pack copies what is kept, so that nothing else of the record stays in memory.
 func pack(k *identity.Key) packedKey {
 	return packedKey{
-		shared:  unique.Make(sharedFacts{k.Org, k.Profile, k.Environment, k.Grants}),
-		id:      identity.KeyID(strings.Clone(string(k.ID))),
-		user:    identity.UserID(strings.Clone(string(k.User))),
+		shared: unique.Make(sharedFacts{k.Org, k.Profile, k.Environment, k.Grants}),
+		names:  strings.Clone(string(k.ID) + string(k.User)), idLength: uint32(len(k.ID)),
 		expires: nanos(k.ExpiresAt), revoked: nanos(k.RevokedAt), revision: k.Revision, disabled: k.Disabled,
 	}
 }
@@ -43,10 +42,12 @@ func pack(k *identity.Key) packedKey {
 func (p *packedKey) unpack(digest identity.Digest) identity.Key {
 	shared := p.shared.Value()
 	return identity.Key{
-		ID: p.id, Org: shared.org, User: p.user, Profile: shared.profile, Environment: shared.environment, Grants: shared.grants,
+		ID: p.id(), Org: shared.org, User: identity.UserID(p.names[p.idLength:]), Profile: shared.profile, Environment: shared.environment, Grants: shared.grants,
 		Digest: digest, ExpiresAt: moment(p.expires), RevokedAt: moment(p.revoked), Disabled: p.disabled, Revision: p.revision,
 	}
 }
+
+func (p *packedKey) id() identity.KeyID { return identity.KeyID(p.names[:p.idLength]) }
 
 // nanos is exact from 1678 to 2262; what is outside is as good as its end.
 func nanos(t time.Time) int64 {
