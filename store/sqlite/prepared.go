@@ -78,7 +78,7 @@ type transaction struct {
 // QueryRowContext hides that of the transaction.
 func (tx *transaction) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
 	if kept := tx.pool.known(query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
-		return tx.StmtContext(ctx, kept).QueryRowContext(ctx, args...)
+		return tx.StmtContext(ctx, kept).QueryRowContext(ctx, args...) //nolint:sqlclosecheck // with the transaction
 	}
 	tx.late = append(tx.late, query)
 	return tx.Tx.QueryRowContext(ctx, query, args...)
