@@ -18,7 +18,6 @@ import (
 type bench struct {
 	rig            *rig.Rig
 	plan           plan
-	gogc           int // of the servers in whose collections requests are measured
 	only           *regexp.Regexp
 	log            io.Writer
 	all            string // every processor that may be used, as taskset takes them
@@ -42,10 +41,12 @@ type plan struct {
 	rate             float64 // of what can be sent once only
 	connectionCounts []int
 	keyCounts        []int
+	usualCounts      []int
 	routeCounts      []int
 	floodRates       map[string]float64
 	floodLength      time.Duration
 	gcLength         time.Duration
+	usualLength      time.Duration // at the usual GOGC
 	gcRate           float64
 	collections      int // that the live heap is the least of
 	innerCount       int
@@ -58,21 +59,21 @@ func newPlan(short bool) plan {
 			short: true, pairs: 1, few: 1, length: 50 * time.Millisecond, connections: 2, streams: 8, rate: 1000,
 			connectionCounts: []int{1, 4}, keyCounts: []int{100, 1000}, routeCounts: []int{1, 10},
 			floodRates: map[string]float64{"sha256": 500, "bcrypt": 100}, floodLength: time.Second,
-			gcLength: time.Second, gcRate: 1000, collections: 4, innerCount: 1, innerTime: "10x",
+			usualCounts: []int{100}, gcLength: time.Second, usualLength: time.Second, gcRate: 1000, collections: 4, innerCount: 1, innerTime: "10x",
 		}
 	}
 	return plan{
 		pairs: 5, few: 2, length: 2 * time.Second, connections: 4, streams: 16, rate: 2500,
 		connectionCounts: []int{1, 4, 16, 64}, keyCounts: []int{1000, 100_000, 1_000_000}, routeCounts: []int{1, 10, 100, 1000},
 		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 2500}, floodLength: 6 * time.Second,
-		gcLength: 12 * time.Second, gcRate: 4000, collections: 6, innerCount: 5, innerTime: "200ms",
+		usualCounts: []int{1000, 100_000}, gcLength: 12 * time.Second, usualLength: 40 * time.Second, gcRate: 4000, collections: 6, innerCount: 5, innerTime: "200ms",
 	}
 }
 
 // run measures everything that is wanted, and keeps what is known after each series.
 func (b *bench) run(ctx context.Context, keep func() error) error {
 	for _, series := range []func(context.Context) error{
-		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runEnvoy, b.runRoutes, b.runKeys, b.runInner,
+		b.runMain, b.runApart, b.runSocket, b.runShared, b.runFlood, b.runEnvoy, b.runRoutes, b.runKeys, b.runCollections, b.runInner,
 	} {
 		if err := errors.Join(series(ctx), keep()); err != nil {
 			return err

@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
-	"postern/authz/credential"
 	"postern/internal/bench/load"
 	"postern/internal/bench/measure"
 	"postern/internal/bench/rig"
@@ -25,27 +21,7 @@ type Keys struct {
 	Rate        float64        `json:"per_second"`
 	CPU         measure.Spread `json:"cpu_us"`
 	P99         measure.Spread `json:"p99_us"`
-	GOGC        int            `json:"gogc"`
-	GC          GC             `json:"gc"`
 }
-
-// GC is what requests during a garbage collection wait, beside those that meet none.
-type GC struct {
-	Cycles   int     `json:"cycles"`
-	CycleMS  float64 `json:"median_cycle_ms"`
-	Share    float64 `json:"share_of_requests_in_a_cycle"`
-	P99      float64 `json:"p99_us"` // of all
-	P99In    float64 `json:"p99_in_a_cycle_us"`
-	P99Out   float64 `json:"p99_outside_us"`
-	P999In   float64 `json:"p999_in_a_cycle_us"`
-	P999Out  float64 `json:"p999_outside_us"`
-	Requests int     `json:"requests"`
-	Late     int     `json:"not_answered_within_the_deadline"`
-}
-
-// strangers, a second, make the server allocate. It would not collect for minutes
-// otherwise, and where it has its usual GOGC it still does so seldom.
-const strangers = 1000
 
 // runKeys measures servers with more and more keys in their caches.
 func (b *bench) runKeys(ctx context.Context) error {
@@ -62,7 +38,7 @@ func (b *bench) runKeys(ctx context.Context) error {
 }
 
 func (b *bench) cachedKeys(ctx context.Context, n int) error {
-	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{"GODEBUG=gctrace=1", fmt.Sprint("GOGC=", b.gogc)}})
+	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: collecting(frequent)})
 	if err != nil {
 		return err
 	}
@@ -75,7 +51,7 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	result := Keys{Keys: n, Rate: b.plan.gcRate, GOGC: b.gogc}
+	result := Keys{Keys: n, Rate: b.plan.gcRate}
 	anchor := cachedKey(have)
 	empty, err := b.liveHeap(ctx, p)
 	if err != nil {
@@ -93,16 +69,12 @@ func (b *bench) cachedKeys(ctx context.Context, n int) error {
 	if err := b.hotKeys(ctx, p, raw, want, &result); err != nil {
 		return err
 	}
-	if result.GC, err = b.collect(ctx, p, raw[:min(n, 1000)], want); err != nil {
-		return err
-	}
 	if result.Memory, err = measure.Memory(p.PID()); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.log, "  %.0f bytes of heap a key; CPU %.1f µs, p99 %.0f µs over %d keys; p99 in %d collections %.0f µs, outside %.0f µs, of all %.0f µs\n",
-		result.BytesPerKey, result.CPU.Median, result.P99.Median, result.Hot, result.GC.Cycles, result.GC.P99In, result.GC.P99Out, result.GC.P99)
+	fmt.Fprintf(b.log, "  %.0f bytes of heap a key; CPU %.1f µs, p99 %.0f µs over %d keys\n", result.BytesPerKey, result.CPU.Median, result.P99.Median, result.Hot)
 	b.results.Keys = append(b.results.Keys, result)
-	return nil
+	return b.collections(ctx, p, raw, want, frequent, b.plan.gcLength)
 }
 
 // fill asks for each key once. It measures nothing, so a few may be late.
@@ -175,7 +147,7 @@ func (b *bench) liveHeap(ctx context.Context, p *rig.Postern) (float64, error) {
 		}
 		seen[now.Sum("go_memstats_last_gc_time_seconds", nil)] = true
 		if len(seen) > 2 {
-			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)*100/(100+float64(b.gogc)))
+			least = min(least, now.Sum("go_memstats_next_gc_bytes", nil)*100/(100+float64(frequent)))
 		}
 		if len(seen) > b.plan.collections {
 			return least, nil
@@ -185,77 +157,4 @@ func (b *bench) liveHeap(ctx context.Context, p *rig.Postern) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("not %d garbage collections in two minutes of load", b.plan.collections)
-}
-
-// strange is a load of keys that nobody has.
-func (b *bench) strange(p *rig.Postern) (load.Options, error) {
-	format := credential.Format{Layout: credential.Opaque, Prefix: "api_", Checksum: true, Hash: credential.SHA256}
-	raw := make([]string, 20_000)
-	for i := range raw {
-		minted, err := format.Mint(rand.Reader)
-		if err != nil {
-			return load.Options{}, err
-		}
-		raw[i] = minted.Raw.Reveal()
-	}
-	return load.Options{Address: p.Address, Method: rig.Method, Connections: 1, Streams: b.plan.streams, Message: keyFrames(raw)}, nil
-}
-
-// collect sends a steady load to a few keys and tells requests that met a collection
-// from those that did not.
-func (b *bench) collect(ctx context.Context, p *rig.Postern, hot []string, want expectation) (GC, error) {
-	trace, err := measure.FollowGC(p.Log())
-	if err != nil {
-		return GC{}, err
-	}
-	o := load.Options{Address: p.Address, Method: rig.Method, Connections: b.plan.connections, Rate: b.plan.gcRate,
-		Requests: int(b.plan.gcRate * b.plan.gcLength.Seconds()), Message: keyFrames(hot)}
-	beside, err := b.strange(p)
-	if err != nil {
-		return GC{}, err
-	}
-	beside.Rate, beside.Requests = strangers, int(strangers*b.plan.gcLength.Seconds())
-	strange := make(chan error, 1)
-	go func() { _, err := load.Send(ctx, beside); strange <- err }()
-	result, err := load.Send(ctx, o)
-	cycles := trace.Stop()
-	if err := errors.Join(err, <-strange); err != nil {
-		return GC{}, err
-	}
-	const share = 0.999 // the others came after their deadline, and are told
-	n := result.Count(0, load.Allowed)
-	if float64(n) < share*float64(o.Requests) {
-		return GC{}, fmt.Errorf("%d of %d requests were allowed", n, o.Requests)
-	}
-	gc := divide(result, cycles)
-	gc.Late = o.Requests - n
-	return gc, nil
-}
-
-// divide sorts the answers by whether a cycle was under way when they were asked for.
-// All that overlap one would be too many: the longer a request takes, for whatever
-// reason, the more likely it overlaps.
-func divide(result load.Result, cycles []measure.Cycle) GC {
-	var in, out, lengths []time.Duration
-	for _, c := range cycles {
-		lengths = append(lengths, c.Took)
-	}
-	for _, a := range result.Answers {
-		began := result.Began.Add(a.At)
-		met := false
-		for _, c := range cycles {
-			met = met || (!began.Before(c.Began) && began.Before(c.Began.Add(c.Took)))
-		}
-		if met {
-			in = append(in, a.Took)
-		} else {
-			out = append(out, a.Took)
-		}
-	}
-	inside, outside, all := measure.Percentiles(in), measure.Percentiles(out), measure.Percentiles(slices.Concat(in, out))
-	return GC{
-		Cycles: len(cycles), CycleMS: micros(measure.Percentiles(lengths).P50) / 1000,
-		Share: float64(len(in)) / float64(len(result.Answers)), Requests: len(result.Answers),
-		P99: micros(all.P99), P99In: micros(inside.P99), P99Out: micros(outside.P99), P999In: micros(inside.P999), P999Out: micros(outside.P999),
-	}
 }

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"runtime"
 	"syscall"
-	"time"
 
 	"postern/internal/bench/rig"
 )
@@ -24,7 +23,6 @@ const waiting = 8
 func main() {
 	short := flag.Bool("short", false, "only see that everything works; the figures say nothing")
 	only := flag.String("only", "", "measure only what matches the regular expression, such as '^main/authenta'")
-	gogc := flag.Int("gogc", 20, "GOGC of the servers of keys/; from 100 on they are measured for 40 seconds, so that there are collections")
 	out := flag.String("out", "bench", "folder for the results")
 	docs := flag.String("docs", "docs", "folder for benchmarks.md and its pictures")
 	flag.Parse()
@@ -32,7 +30,7 @@ func main() {
 	// scheduler meanwhile. With one for each, an answer never waits for a free one.
 	runtime.GOMAXPROCS(runtime.NumCPU() + waiting)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *short, *only, *gogc, report{out: *out, docs: *docs})
+	err := run(ctx, *short, *only, report{out: *out, docs: *docs})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -40,7 +38,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, short bool, only string, gogc int, to report) error {
+func run(ctx context.Context, short bool, only string, to report) error {
 	pattern, err := regexp.Compile(only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
@@ -49,10 +47,7 @@ func run(ctx context.Context, short bool, only string, gogc int, to report) erro
 	if err != nil {
 		return err
 	}
-	b := &bench{rig: r, plan: newPlan(short), gogc: gogc, only: pattern, log: os.Stdout}
-	if gogc >= 100 {
-		b.plan.gcLength = 40 * time.Second
-	}
+	b := &bench{rig: r, plan: newPlan(short), only: pattern, log: os.Stdout}
 	if err := b.findCPUs(); err != nil {
 		return err
 	}

@@ -118,10 +118,13 @@ func (r *Results) scaling(prefix string) []chart.Series {
 func (r *Results) keyLines() []byte {
 	all, in, out := chart.Series{Name: "rotation"}, chart.Series{Name: "in a collection"}, chart.Series{Name: "outside"}
 	for _, k := range r.Keys {
-		x := float64(k.Keys)
-		all.Points = append(all.Points, chart.Point{X: x, Y: k.P99.Median})
-		in.Points = append(in.Points, chart.Point{X: x, Y: k.GC.P99In})
-		out.Points = append(out.Points, chart.Point{X: x, Y: k.GC.P99Out})
+		all.Points = append(all.Points, chart.Point{X: float64(k.Keys), Y: k.P99.Median})
+	}
+	for _, c := range r.Collections {
+		if x := float64(c.Keys); c.GOGC == frequent {
+			in.Points = append(in.Points, chart.Point{X: x, Y: c.P99In})
+			out.Points = append(out.Points, chart.Point{X: x, Y: c.P99Out})
+		}
 	}
 	return chart.Lines("p99 with more and more keys in the cache", "keys", "µs", []chart.Series{all, in, out})
 }

@@ -16,6 +16,8 @@ type Results struct {
 	Floods    []Flood    `json:"floods"`
 	Keys      []Keys     `json:"keys"`
 
+	Collections []Collections `json:"collections"`
+
 	Envoy []viaenvoy.Row `json:"through_envoy"`
 }
 

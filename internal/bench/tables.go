@@ -31,7 +31,8 @@ func (r *Results) tables(picture func(name string) string) string {
 	for _, g := range groups() {
 		r.scenarioTable(&text, g, picture)
 	}
-	r.keyTables(&text, picture)
+	r.keyTable(&text, picture)
+	r.collectionsTable(&text)
 	r.floodTable(&text)
 	r.envoyTable(&text)
 	return text.String()
@@ -69,7 +70,7 @@ func brackets(s measure.Spread) string {
 	return fmt.Sprintf("**%.2f** (%.2f–%.2f)", s.Median, s.Min, s.Max)
 }
 
-func (r *Results) keyTables(text *strings.Builder, picture func(string) string) {
+func (r *Results) keyTable(text *strings.Builder, picture func(string) string) {
 	if len(r.Keys) == 0 {
 		return
 	}
@@ -81,13 +82,19 @@ func (r *Results) keyTables(text *strings.Builder, picture func(string) string) 
 		fmt.Fprintf(text, "| %d | %.0f | %d | %d | %.0f | %.1f (%.1f–%.1f) | %.0f (%.0f–%.0f) |\n", k.Keys, k.BytesPerKey, k.Memory>>20, k.Hot, k.Rate,
 			k.CPU.Median, k.CPU.Min, k.CPU.Max, k.P99.Median, k.P99.Min, k.P99.Max)
 	}
-	text.WriteString("\n## What garbage collections cost\n\nA steady load on at most 1,000 of the keys. A request is in a cycle if one is under way when it should be sent, " +
-		"by the server's own trace (`GODEBUG=gctrace=1`). So that there are many, this server has the GOGC of the table, where 400 is the default (`go run ./internal/bench -only '^keys/1000' -gogc 400`), and strangers with unknown keys make it allocate; a Check from the caches does not. Late are those that were not allowed within half a second. " +
+	text.WriteString("\n")
+}
+
+func (r *Results) collectionsTable(text *strings.Builder) {
+	if len(r.Collections) == 0 {
+		return
+	}
+	text.WriteString("## What garbage collections cost\n\nA steady load on at most 1,000 of the keys. A request is in a cycle if one is under way when it should be sent, " +
+		"by the server's own trace (`GODEBUG=gctrace=1`). Strangers with unknown keys make the server allocate, because a Check from the caches does not. 400 is the usual GOGC; with 20 there are many more cycles. Late are those that were not allowed within half a second. " +
 		"A cycle keeps both the server's processors busy, and the load shares them: much of what is seen within one is the client waiting for its turn.\n\n")
 	text.WriteString("| Keys | GOGC | Cycles | Median cycle ms | Requests in a cycle | p99 µs in | p99 µs outside | p99 µs of all | p99.9 µs in | p99.9 µs outside | Late |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, k := range r.Keys {
-		g := k.GC
-		fmt.Fprintf(text, "| %d | %d | %d | %.1f | %.1f %% of %d | %.0f | %.0f | %.0f | %.0f | %.0f | %d |\n", k.Keys, k.GOGC, g.Cycles, g.CycleMS, 100*g.Share, g.Requests, g.P99In, g.P99Out, g.P99, g.P999In, g.P999Out, g.Late)
+	for _, g := range r.Collections {
+		fmt.Fprintf(text, "| %d | %d | %d | %.1f | %.1f %% of %d | %.0f | %.0f | %.0f | %.0f | %.0f | %d |\n", g.Keys, g.GOGC, g.Cycles, g.CycleMS, 100*g.Share, g.Requests, g.P99In, g.P99Out, g.P99, g.P999In, g.P999Out, g.Late)
 	}
 	text.WriteString("\n")
 }
