@@ -52,7 +52,7 @@ soak: ## with figures: a flood of unknown keys; revocations, faults, restarts an
 	@POSTERN_DRILL=whole $(GO) test -count=1 -timeout 30m -v ./internal/drill
 
 .PHONY: bench
-bench: test-tools ## measure Postern against a stock server (some 25 minutes); writes bench/ and docs/benchmarks.md
+bench: test-tools ## measure Postern against a stock server (some half an hour); writes bench/ and docs/benchmarks.md
 	@$(GO) run ./internal/bench
 
 .PHONY: bench-short

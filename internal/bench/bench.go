@@ -66,7 +66,7 @@ func newPlan(short bool) plan {
 		pairs: 5, few: 2, length: 2 * time.Second, connections: 4, streams: 16, rate: 2500,
 		connectionCounts: []int{1, 4, 16, 64}, keyCounts: []int{1000, 100_000, 1_000_000}, routeCounts: []int{1, 10, 100, 1000},
 		floodRates: map[string]float64{"sha256": 5000, "bcrypt": 2500}, floodLength: 6 * time.Second,
-		usualCounts: []int{1000, 100_000}, gcLength: 12 * time.Second, usualLength: 40 * time.Second, gcRate: 4000, collections: 6, innerCount: 5, innerTime: "200ms",
+		usualCounts: []int{1000, 1_000_000}, gcLength: 12 * time.Second, usualLength: 150 * time.Second, gcRate: 4000, collections: 6, innerCount: 5, innerTime: "200ms",
 	}
 }
 
