@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/binary"
+	"sync"
 
 	"golang.org/x/net/http2"
 )
@@ -227,6 +228,12 @@ func (c *conn) run(s *stream, message []byte) {
 	c.later(s, rest)
 }
 
+// responses are what answers are written to that had to be waited for. Nobody refers
+// to one once it is sent. A large one is not kept.
+var responses = sync.Pool{New: func() any { return new(make([]byte, 0, 2048)) }}
+
+const maxKept = 16 << 10
+
 // later runs the rest of a call that has to block.
 func (c *conn) later(s *stream, rest func(context.Context, []byte) []byte) {
 	ctx, cancel := c.ctx, context.CancelFunc(nil)
@@ -240,7 +247,12 @@ func (c *conn) later(s *stream, rest func(context.Context, []byte) []byte) {
 	c.mu.Unlock()
 	c.spawn(func() {
 		defer cancel()
-		c.respond(s, rest(ctx, make([]byte, prefix, 2048)))
+		response := responses.Get().(*[]byte)
+		*response = rest(ctx, append((*response)[:0], 0, 0, 0, 0, 0))
+		c.respond(s, *response)
+		if cap(*response) <= maxKept {
+			responses.Put(response)
+		}
 	})
 }
 

@@ -86,7 +86,7 @@ func (b *bench) fill(ctx context.Context, p *rig.Postern, raw []string) error {
 		return fmt.Errorf("ask for each key once: %w", err)
 	}
 	if n := result.Count(0, load.Allowed); float64(n) < share*float64(len(raw)) {
-		return fmt.Errorf("ask for each key once: %d of %d were allowed", n, len(raw))
+		return fmt.Errorf("ask for each key once: %d of %d were allowed, %d denied", n, len(raw), result.Count(0, load.Denied))
 	}
 	fmt.Fprintf(b.log, "  asked for each key once in %v\n", result.Elapsed.Round(time.Second))
 	return nil

@@ -5,6 +5,7 @@ package command
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -69,7 +70,7 @@ func serve(env Env) *cobra.Command {
 			if err != nil {
 				return &UsageError{err}
 			}
-			tuneMemory(env, log)
+			defer runtime.KeepAlive(tuneMemory(env, log))
 			server, err := wire.New(cmd.Context(), c, env, log)
 			if err != nil {
 				return err
