@@ -3,9 +3,9 @@ package transport
 import (
 	"context"
 	"encoding/binary"
-	"sync"
 
 	"golang.org/x/net/http2"
+	"google.golang.org/grpc/mem"
 )
 
 // stream is one call under way.
@@ -228,11 +228,11 @@ func (c *conn) run(s *stream, message []byte) {
 	c.later(s, rest)
 }
 
-// responses are what answers are written to that had to be waited for. Nobody refers
-// to one once it is sent. A large one is not kept.
-var responses = sync.Pool{New: func() any { return new(make([]byte, 0, 2048)) }}
+// buffers lend the memory of answers that have to be waited for; most are shorter than
+// what is lent at first.
+var buffers = mem.DefaultBufferPool()
 
-const maxKept = 16 << 10
+const responseSize = 2 << 10
 
 // later runs the rest of a call that has to block.
 func (c *conn) later(s *stream, rest func(context.Context, []byte) []byte) {
@@ -247,12 +247,10 @@ func (c *conn) later(s *stream, rest func(context.Context, []byte) []byte) {
 	c.mu.Unlock()
 	c.spawn(func() {
 		defer cancel()
-		response := responses.Get().(*[]byte)
+		response := buffers.Get(responseSize)
+		defer buffers.Put(response)
 		*response = rest(ctx, append((*response)[:0], 0, 0, 0, 0, 0))
 		c.respond(s, *response)
-		if cap(*response) <= maxKept {
-			responses.Put(response)
-		}
 	})
 }
 

@@ -32,21 +32,14 @@ type Collections struct {
 }
 
 // The GOGC of the servers that are watched: one with which collections are frequent,
-// and the one that Postern gives itself.
+// and the one that Postern gives itself, and more, where none is set.
 const (
 	frequent = 20
 	usual    = 400
 )
 
-// collecting is the environment of a server that is watched. The usual GOGC is not set
-// there, because Postern then does more than to set it.
-func collecting(gogc int) []string {
-	watched := []string{"GODEBUG=gctrace=1"}
-	if gogc != usual {
-		watched = append(watched, fmt.Sprint("GOGC=", gogc))
-	}
-	return watched
-}
+// watched makes a server trace its collections.
+const watched = "GODEBUG=gctrace=1"
 
 // strangers, a second, make the server allocate. It would not collect for minutes
 // otherwise, and where it has its usual GOGC it still does so seldom.
@@ -67,7 +60,7 @@ func (b *bench) runCollections(ctx context.Context) error {
 }
 
 func (b *bench) usualCollections(ctx context.Context, n int) error {
-	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: collecting(usual)})
+	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{watched}})
 	if err != nil {
 		return err
 	}

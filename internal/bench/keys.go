@@ -38,7 +38,7 @@ func (b *bench) runKeys(ctx context.Context) error {
 }
 
 func (b *bench) cachedKeys(ctx context.Context, n int) error {
-	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: collecting(frequent)})
+	p, err := b.rig.StartPostern(ctx, rig.Options{CPUs: b.all, CacheSize: 2 * n, Env: []string{watched, fmt.Sprint("GOGC=", frequent)}})
 	if err != nil {
 		return err
 	}

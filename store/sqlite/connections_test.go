@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/authz/identity"
 	"postern/store"
 	"postern/store/internal/feed"
 )
@@ -47,6 +49,42 @@ func TestReadersCannotWrite(t *testing.T) {
 		if _, err := s.reads.ExecContext(t.Context(), `DELETE FROM organizations`); err == nil {
 			t.Fatal("a reader deleted records")
 		}
+	}
+}
+
+func TestWhoeverFindsNoConnectionWaitsNoLongerThanItsContext(t *testing.T) {
+	s := openEmpty(t)
+	reads := map[string]func(context.Context) error{
+		"ping":     s.Ping,
+		"key":      func(ctx context.Context) error { _, err := s.Key(ctx, "key_1"); return err },
+		"revision": func(ctx context.Context) error { _, err := s.LatestRevision(ctx); return err },
+		"secret": func(ctx context.Context) error {
+			_, err := s.SharedSecret(ctx, "name", identity.NewSecret("0123456789abcdef0123456789abcdef"))
+			return err
+		},
+	}
+	for _, pool := range []*prepared{s.reads, s.writes} {
+		for range pool.Stats().MaxOpenConnections {
+			taken, err := pool.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = taken.Close() }()
+		}
+	}
+	for name, read := range reads {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		ended := make(chan error, 1)
+		go func() { ended <- read(ctx) }()
+		select {
+		case err := <-ended:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v, want that the deadline has passed", name, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s still waits long after its deadline", name)
+		}
+		cancel()
 	}
 }
 

@@ -47,13 +47,8 @@ func (p *prepared) known(query string) *sql.Stmt {
 	return p.statements[query]
 }
 
-// QueryRowContext hides that of the pool. What has begun is not broken off: to watch
-// for the end of a context costs as much as half a look-up, which takes microseconds,
-// and callers that must not wait do not wait for it in person.
+// QueryRowContext hides that of the pool.
 func (p *prepared) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if ctx.Err() == nil {
-		ctx = context.WithoutCancel(ctx)
-	}
 	if kept := p.statement(ctx, query); kept != nil { //nolint:sqlclosecheck // it is closed with the pool
 		return kept.QueryRowContext(ctx, args...)
 	}
