@@ -37,7 +37,7 @@ func (a *app) createKey() *cobra.Command {
 		return a.printSecret(response, response.GetSecret(), "key "+response.GetKey().GetId()+" of organization "+response.GetKey().GetOrganizationId()+", expires: "+moment(response.GetKey().GetExpireTime()))
 	})
 	c.Flags().StringVar(&request.Profile, "profile", "", "profile whose API it opens (required)")
-	c.Flags().StringVar(&request.OrganizationId, "org", "", "organization (required)")
+	c.Flags().StringVar(&request.OrganizationId, "org", "", "identifier of the organization (required)")
 	c.Flags().StringVar(&request.UserId, "user", "", "user it is made for (default: none, a service key)")
 	c.Flags().StringVar(&request.Name, "name", "", "name for people")
 	c.Flags().StringVar(&request.Description, "description", "", "what it is for")

@@ -27,7 +27,7 @@ func (a *app) createResource() *cobra.Command {
 		return a.print(response, func() table { return resourceTable(response.GetResource()) })
 	})
 	c.Flags().StringVar(&request.Id, "id", "", "identifier (default: generated)")
-	c.Flags().StringVar(&request.OrganizationId, "org", "", "organization (required)")
+	c.Flags().StringVar(&request.OrganizationId, "org", "", "identifier of the organization (required)")
 	return c
 }
 

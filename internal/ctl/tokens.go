@@ -57,7 +57,7 @@ func (a *app) issueToken() *cobra.Command {
 	})
 	c.Flags().StringVar(&request.Profile, "profile", "", "profile whose API it opens (required)")
 	c.Flags().StringVar(&request.UserId, "user", "", "user it is issued for (required)")
-	c.Flags().StringVar(&request.OrganizationId, "org", "", "organization it names (default: none)")
+	c.Flags().StringVar(&request.OrganizationId, "org", "", "identifier of the organization it names (default: none)")
 	c.Flags().StringVar(&kind, "kind", "private", "session or private")
 	c.Flags().StringVar(&request.Name, "name", "", "name for people")
 	c.Flags().StringSliceVar(&request.Permissions, "permission", nil, "permission; may be repeated or separated by commas (default: the membership's)")

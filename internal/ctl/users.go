@@ -91,7 +91,7 @@ func (a *app) addMember() *cobra.Command {
 		done := "user " + args[0] + " is in organization " + request.GetOrganizationId() + " with the permissions " + list(response.GetMembership().GetPermissions())
 		return a.printDone(response, done, response.GetConfirmation())
 	})
-	c.Flags().StringVar(&request.OrganizationId, "org", "", "organization (required)")
+	c.Flags().StringVar(&request.OrganizationId, "org", "", "identifier of the organization (required)")
 	c.Flags().StringSliceVar(&request.Permissions, "permission", nil, "permission; may be repeated or separated by commas")
 	return c
 }
@@ -108,7 +108,7 @@ func (a *app) removeMember() *cobra.Command {
 		}
 		return a.printDone(response, "user "+args[0]+" is no longer in organization "+org, response.GetConfirmation())
 	})
-	c.Flags().StringVar(&org, "org", "", "organization (required)")
+	c.Flags().StringVar(&org, "org", "", "identifier of the organization (required)")
 	return c
 }
 
